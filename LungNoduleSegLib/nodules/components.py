@@ -133,9 +133,11 @@ def fill_cavities(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     mask
         bool [k, j, i]; not changed.
     """
-    filled = ndimage.binary_fill_holes(mask)
-    for k in range(filled.shape[0]):
-        if _may_enclose(filled[k]):
+    filled = np.array(mask, dtype=bool)
+    candidates = [k for k in range(filled.shape[0]) if _may_enclose(filled[k])]
+    if candidates:
+        filled = ndimage.binary_fill_holes(filled)
+        for k in candidates:
             filled[k] = ndimage.binary_fill_holes(filled[k])
     return filled
 
@@ -162,7 +164,7 @@ def crop(mask: NDArray[np.bool_], offset_kji: ArrayLike = (0, 0, 0)) -> tuple[ND
 
 
 def _may_enclose(plane: NDArray[np.bool_]) -> bool:
-    # A pixel can only be enclosed if some row and some column has a gap; the test is far cheaper than filling.
+    # An enclosed pixel, of the slice or of the volume, has mask on both sides in its row; far cheaper than filling.
     rows = np.count_nonzero(np.diff(plane.astype(np.int8), axis=1) == 1, axis=1) + plane[:, 0]
     return bool((rows > 1).any())
 
@@ -172,45 +174,38 @@ def _split(
 ) -> list[Component]:
     if fill:
         mask = fill_cavities(mask)
-    labels, count = ndimage.label(mask, structure=CONNECTIVITY_26)
-    if count == 0:
-        return []
-    peaks = ndimage.maximum(values, labels, index=np.arange(1, count + 1))
+    labels, _ = ndimage.label(mask, structure=CONNECTIVITY_26)
     found = []
-    for label, (peak, where) in enumerate(zip(peaks, ndimage.find_objects(labels), strict=True), start=1):
+    for label, where in enumerate(ndimage.find_objects(labels), start=1):
+        inside = labels[where] == label
+        peak = values[where][inside].max()
         if peak < high:
             continue
         k, j, i = (outer.start + inner.start for outer, inner in zip(box, where, strict=True))
-        found.append(Component((k, j, i), labels[where] == label, float(peak)))
+        found.append(Component((k, j, i), inside, float(peak)))
     return found
 
 
 def _merged(found: list[Component]) -> list[Component]:
     # In a cavity wider than a block lies a group of its own, which filling gave to the wall around it as well.
-    merged: list[Component] = []
-    for component in sorted(found, key=lambda c: -c.voxels):
-        k = 0
-        while k < len(merged):
-            if _overlap(merged[k], component):
-                component = _union(merged.pop(k), component)
-                k = 0
-            else:
-                k += 1
-        merged.append(component)
-    return merged
-
-
-def _common(a: Component, b: Component) -> tuple[slice, ...] | None:
-    box = tuple(slice(max(s.start, t.start), min(s.stop, t.stop)) for s, t in zip(a.slices, b.slices, strict=True))
-    return box if all(s.start < s.stop for s in box) else None
+    low = np.array([component.offset_kji for component in found]).reshape(-1, 3)
+    high = low + np.array([component.mask.shape for component in found]).reshape(-1, 3)
+    merged: dict[int, Component] = dict(enumerate(found))
+    home = list(range(len(found)))
+    for a in range(len(found)):
+        boxes_meet = ((low[a] < high[a + 1 :]) & (low[a + 1 :] < high[a])).all(axis=1)
+        for b in (np.flatnonzero(boxes_meet) + a + 1).tolist():
+            if home[a] != home[b] and _overlap(found[a], found[b]):
+                kept, gone = home[a], home[b]
+                merged[kept] = _union(merged[kept], merged.pop(gone))
+                home = [kept if h == gone else h for h in home]
+    return list(merged.values())
 
 
 def _overlap(a: Component, b: Component) -> bool:
-    box = _common(a, b)
-    if box is None:
-        return False
+    box = [(max(s.start, t.start), min(s.stop, t.stop)) for s, t in zip(a.slices, b.slices, strict=True)]
     inside_a, inside_b = (
-        c.mask[tuple(slice(s.start - o, s.stop - o) for s, o in zip(box, c.offset_kji, strict=True))] for c in (a, b)
+        c.mask[tuple(slice(s - o, e - o) for (s, e), o in zip(box, c.offset_kji, strict=True))] for c in (a, b)
     )
     return bool((inside_a & inside_b).any())
 
@@ -234,7 +229,7 @@ def _occupied_boxes(values: NDArray, low: float | bool) -> Iterator[tuple[tuple[
     shape = np.array(values.shape)
     occupied = np.zeros(-(-shape // BLOCK), dtype=bool)
     for k in range(values.shape[0]):  # slice by slice: a whole volume of indices could be larger than the volume
-        j, i = np.nonzero(values[k] >= low)
+        j, i = np.divmod(np.flatnonzero(values[k] >= low), values.shape[2])
         occupied[k // BLOCK[0], j // BLOCK[1], i // BLOCK[2]] = True
     groups, _ = ndimage.label(occupied, structure=CONNECTIVITY_26)
     for label, where in enumerate(ndimage.find_objects(groups), start=1):
