@@ -1,0 +1,1 @@
+"""Training of the networks on LIDC-IDRI: annotations, data, splits, losses, metrics, experiments."""

@@ -1,0 +1,181 @@
+"""The public "LIDC-IDRI slices" layout, read once into one compact cache.
+
+``LIDC-IDRI-NNNN/nodule-N/images/slice-K.png`` and ``mask-R/slice-K.png``: 128x128 pixels, 8 bits, per-crop min-max of
+HU, slices of a nodule ascending in z with one origin.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from LungNoduleSegLib.errors import InputError
+from training.data.split import side
+from training.lidc.clusters import cluster
+from training.lidc.consensus import AGREEMENT, MIN_PIXELS
+from training.lidc.database import Annotation, Scan, read_scans
+from training.lidc.rasterise import rasterise
+
+CROP_PX = 128
+IGNORE = 255
+"""Label of a pixel that the loss leaves out."""
+
+OTHER_NODULE_MARGIN_PX = 3
+_FORMAT = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Crops in memory; n of them.
+
+    ``images`` uint8 (n, 128, 128); ``votes`` uint8 (n, 128, 128) readers that marked a pixel; ``labels`` uint8
+    (n, 128, 128): 0 background, 1 consensus, 255 left out; ``readers`` (n,) readers in the cluster; ``patients`` (n,)
+    and ``series`` (n,) str; ``nodules`` (n,) running number of the nodule; ``below``, ``above`` (n,) index of the
+    neighbouring slice's crop, itself at the nodule's ends; ``spacing_mm`` (n,) in-plane.
+    """
+
+    images: np.ndarray
+    votes: np.ndarray
+    labels: np.ndarray
+    readers: np.ndarray
+    patients: np.ndarray
+    series: np.ndarray
+    nodules: np.ndarray
+    below: np.ndarray
+    above: np.ndarray
+    spacing_mm: np.ndarray
+
+    @property
+    def consensus_px(self) -> np.ndarray:
+        """(n,) pixels of the consensus."""
+        return (self.labels == 1).sum(axis=(1, 2))
+
+    @property
+    def positive(self) -> np.ndarray:
+        """(n,) bool: consensus of more than 8 pixels."""
+        return self.consensus_px > MIN_PIXELS
+
+    def on_side(self, name: str) -> np.ndarray:
+        """Indices of the crops whose patients are on that side of the split."""
+        return np.flatnonzero([side(p) == name for p in self.patients])
+
+
+def load_crops(folder: Path, table: Path, cache: Path) -> Crops:
+    """Crops of ``folder`` (public layout), with the series of ``table`` (CSV); ``cache`` (.npz) is made once.
+
+    Raises InputError when the folder holds no crop.
+    """
+    if cache.is_file():
+        with np.load(cache) as data:
+            if int(data["format"]) == _FORMAT:
+                return Crops(**{name: data[name] for name in Crops.__dataclass_fields__})
+    crops = _read(folder, table)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    beside = cache.with_suffix(".part.npz")
+    np.savez(beside, format=_FORMAT, **{name: getattr(crops, name) for name in Crops.__dataclass_fields__})
+    beside.replace(cache)
+    return crops
+
+
+def _read(folder: Path, table: Path) -> Crops:
+    with open(table, newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not folder.is_dir():
+        raise InputError("no crop found", path=folder, remedy="Give the folder of the public LIDC-IDRI slices layout.")
+    scans = {scan.series_uid: scan for scan in read_scans(series_uids={r["series_instance_uid"] for r in rows})}
+    clusters = {uid: cluster(scan) for uid, scan in scans.items()}
+    parts: dict[str, list] = {name: [] for name in Crops.__dataclass_fields__}
+    start = 0
+    for number, row in enumerate(tqdm(rows, desc="crops", unit="nodule")):
+        place = folder / row["patient"] / row["nodule_dir"]
+        images, masks = _read_nodule(place)
+        count = len(images)
+        votes = masks.sum(axis=1, dtype=np.uint8)
+        readers = int(masks.any(axis=(0, 2, 3)).sum())
+        labels = (votes >= AGREEMENT * max(readers, 1)).astype(np.uint8)
+        scan = scans[row["series_instance_uid"]]
+        other = _other_nodules(scan, clusters[scan.series_uid], int(row["annotation_id"]), masks)
+        labels[other & (labels == 0)] = IGNORE
+        index = np.arange(start, start + count)
+        parts["images"].append(images)
+        parts["votes"].append(votes)
+        parts["labels"].append(labels)
+        parts["readers"].append(np.full(count, readers, np.uint8))
+        parts["patients"].append(np.full(count, row["patient"]))
+        parts["series"].append(np.full(count, scan.series_uid))
+        parts["nodules"].append(np.full(count, number, np.int32))
+        parts["below"].append(np.maximum(index - 1, start))
+        parts["above"].append(np.minimum(index + 1, start + count - 1))
+        parts["spacing_mm"].append(np.full(count, float(row["pixel_spacing"]), np.float32))
+        start += count
+    return Crops(**{name: np.concatenate(values) for name, values in parts.items()})
+
+
+def _read_nodule(place: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images (s, 128, 128) uint8 and masks (s, 4, 128, 128) bool of one nodule's folder."""
+    slices = sorted((place / "images").glob("slice-*.png"), key=lambda p: int(re.findall(r"\d+", p.stem)[0]))
+    if not slices:
+        raise InputError("no slice found", path=place, remedy="Unpack the crops again; the folder is incomplete.")
+    images, masks = [], []
+    for path in slices:
+        images.append(np.asarray(Image.open(path)))
+        readers = [place / f"mask-{r}" / path.name for r in range(4)]
+        masks.append([np.asarray(Image.open(p)) > 0 if p.is_file() else np.zeros((CROP_PX, CROP_PX)) for p in readers])
+    return np.stack(images), np.asarray(masks, dtype=bool)
+
+
+def _other_nodules(scan: Scan, groups: list[list[Annotation]], annotation_id: int, masks: np.ndarray) -> np.ndarray:
+    """Where a crop shows annotated nodules that its own masks lack: bool (s, 128, 128), a margin included.
+
+    The crop's place in the scan follows from its own masks: they equal the rasterised annotation, so the first pixel
+    of both gives the offset.
+    """
+    other = np.zeros((len(masks), CROP_PX, CROP_PX), dtype=bool)
+    own = next((g for g in groups if any(a.id == annotation_id for a in g)), [])
+    strangers = [a for g in groups if g is not own for a in g]
+    if not own or not strangers:
+        return other
+    own_masks = {a.id: rasterise(a) for a in own}
+    heights = sorted({z for slices in own_masks.values() for z in slices})
+    if len(heights) != len(masks):
+        return other
+    origin = _find_origin(own_masks, heights, masks)
+    if origin is None:
+        return other
+    margin = OTHER_NODULE_MARGIN_PX
+    for annotation in strangers:
+        for z, (first, mask) in rasterise(annotation).items():
+            if z not in heights:
+                continue
+            rows, columns = np.nonzero(mask)
+            rows, columns = rows + first[0] - origin[0], columns + first[1] - origin[1]
+            inside = (rows >= -margin) & (rows < CROP_PX + margin) & (columns >= -margin) & (columns < CROP_PX + margin)
+            for row, column in zip(rows[inside], columns[inside]):
+                other[
+                    heights.index(z),
+                    max(row - margin, 0) : row + margin + 1,
+                    max(column - margin, 0) : column + margin + 1,
+                ] = True
+    return other
+
+
+def _find_origin(own: dict, heights: list[float], masks: np.ndarray) -> tuple[int, int] | None:
+    for slices in own.values():
+        for z, (first, mask) in slices.items():
+            if mask.sum() < 3:
+                continue
+            rows, columns = np.nonzero(mask)
+            for reader in range(masks.shape[1]):
+                seen_rows, seen_columns = np.nonzero(masks[heights.index(z), reader])
+                if len(seen_rows) != len(rows):
+                    continue
+                d_row, d_column = rows[0] - seen_rows[0], columns[0] - seen_columns[0]
+                if (rows - seen_rows == d_row).all() and (columns - seen_columns == d_column).all():
+                    return int(first[0] + d_row), int(first[1] + d_column)
+    return None

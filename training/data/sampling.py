@@ -1,0 +1,159 @@
+"""Batches: crops and tiles of scans, moved, turned, scaled and normalised; reproducible from (seed, step)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+from training.data.crops import IGNORE, Crops
+from training.data.scans import TrainingScan
+
+EIGHT_BIT_MIN_RANGE = 1.0
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How a batch is made.
+
+    Parameters
+    ----------
+    tile_px
+        Window given to the network.
+    batch_size, scan_share
+        Images in a batch, and the share of them that are tiles of complete scans.
+    scan_positive_share
+        Of the tiles of scans, the share that holds an annotated nodule somewhere.
+    hard_share
+        Of the nodule-free tiles, the share taken from mined false positives once there are any.
+    shift_px
+        Largest shift of a crop, in pixels; what leaves the crop is reflected.
+    scale, turn_degrees
+        Range of magnification and of free rotation (beside flips and quarter turns).
+    gain, offset, noise
+        Changes of the normalised intensities.
+    lone_slice_share
+        Share of images whose neighbouring slices are replaced by the middle one, as `predict_crops` does with one slice.
+    """
+
+    tile_px: int = 128
+    batch_size: int = 16
+    scan_share: float = 0.4
+    scan_positive_share: float = 0.3
+    hard_share: float = 0.5
+    shift_px: int = 32
+    scale: tuple[float, float] = (0.8, 1.25)
+    turn_degrees: float = 20.0
+    gain: float = 0.1
+    offset: float = 0.05
+    noise: float = 0.03
+    lone_slice_share: float = 0.1
+
+
+@dataclass(eq=False)
+class Sampler:
+    """Makes batch number ``step`` of a run, the same whenever it is asked for."""
+
+    crops: Crops
+    scans: list[TrainingScan]
+    config: SamplingConfig
+    normalisation: Normalisation
+    slices: int
+    seed: int
+    hard: list[np.ndarray] = field(default_factory=list)
+    """One (m, 3) array of voxels [k, j, i] a scan: centres of mined false positives."""
+
+    def __post_init__(self) -> None:
+        train = self.crops.on_side("train")
+        # A consensus of 1 to 8 pixels is neither positive nor negative.
+        self._positives = train[self.crops.positive[train]]
+        self._empty = train[self.crops.consensus_px[train] == 0]
+        self._lung = [np.flatnonzero(scan.lung) for scan in self.scans]
+        self._nodules = [np.flatnonzero(scan.labels == 1) for scan in self.scans]
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images float32 (n, slices, px, px), normalised, and labels uint8 (n, px, px) with 255 left out."""
+        rng = np.random.default_rng([self.seed, step])
+        config = self.config
+        from_scans = round(config.batch_size * config.scan_share) if self.scans else 0
+        # Random rounding, so that small shares are not always rounded away.
+        images, labels, floors = [], [], []
+        for number in range(config.batch_size):
+            if number < from_scans:
+                image, label = self._scan_tile(rng)
+                floors.append(self.normalisation.min_range)
+            else:
+                image, label = self._crop(rng)
+                floors.append(EIGHT_BIT_MIN_RANGE)
+            if rng.random() < config.lone_slice_share:
+                image = np.repeat(image[self.slices // 2][None], self.slices, axis=0)
+            image, label = self._move(image, label, rng, shift=0 if number < from_scans else config.shift_px)
+            images.append(self._intensity(normalise(image, self.normalisation, min_range=floors[-1]), rng))
+            labels.append(label)
+        return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+
+    def _crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        pool = self._empty if len(self._empty) and rng.random() < 0.03 else self._positives
+        index = int(rng.choice(pool))
+        reach = 2 if rng.random() < 0.25 else 1  # slices further apart stand for thicker spacing
+        stack = [index]
+        for step in (self.crops.below, self.crops.above):
+            other = index
+            side = []
+            for _ in range(self.slices // 2):
+                for _ in range(reach):
+                    other = int(step[other])
+                side.append(other)
+            stack = side[::-1] + stack if step is self.crops.below else stack + side
+        return self.crops.images[stack].astype(np.float32), self.crops.labels[index]
+
+    def _scan_tile(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        config = self.config
+        number = int(rng.integers(len(self.scans)))
+        scan = self.scans[number]
+        shape = scan.hu.shape
+        size = round(config.tile_px * 1.3) // 2 * 2  # room to turn and scale without a reflected border
+        hard = self.hard[number] if self.hard and len(self.hard[number]) else None
+        if rng.random() < config.scan_positive_share and len(self._nodules[number]):
+            centre = np.array(np.unravel_index(rng.choice(self._nodules[number]), shape))
+            centre[1:] += rng.integers(-config.tile_px // 2 + 12, config.tile_px // 2 - 11, size=2)
+        elif hard is not None and rng.random() < config.hard_share:
+            centre = hard[rng.integers(len(hard))].copy()
+            centre[1:] += rng.integers(-config.tile_px // 3, config.tile_px // 3 + 1, size=2)
+        else:
+            centre = np.array(np.unravel_index(rng.choice(self._lung[number]), shape))
+        image, label = scan.tile(tuple(centre), size, self.slices)
+        return image.astype(np.float32), label
+
+    def _move(
+        self, image: np.ndarray, label: np.ndarray, rng: np.random.Generator, *, shift: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        config = self.config
+        size, out = image.shape[-1], config.tile_px
+        angle = np.deg2rad(rng.uniform(-config.turn_degrees, config.turn_degrees) + 90 * rng.integers(4))
+        zoom = np.exp(rng.uniform(*np.log(config.scale)))
+        flip = -1.0 if rng.random() < 0.5 else 1.0
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * (out / size / zoom)
+        turn[:, 0] *= flip
+        move = rng.integers(-shift, shift + 1, size=2) * 2.0 / size
+        theta = torch.from_numpy(np.column_stack([turn, move])[None].astype(np.float32))
+        grid = F.affine_grid(theta, [1, 1, out, out], align_corners=False)
+        moved = F.grid_sample(
+            torch.from_numpy(image)[None], grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        )
+        planes = torch.from_numpy(np.stack([label == 1, label == IGNORE]).astype(np.float32))[None]
+        both = F.grid_sample(planes, grid, mode="bilinear", padding_mode="reflection", align_corners=False)[0] > 0.5
+        new = both[0].to(torch.uint8)
+        new[both[1] & ~both[0]] = IGNORE
+        return moved[0].numpy(), new.numpy()
+
+    def _intensity(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        config = self.config
+        image = image * np.float32(1 + rng.uniform(-config.gain, config.gain))
+        image += np.float32(rng.uniform(-config.offset, config.offset))
+        if rng.random() < 0.3:
+            image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(0, config.noise))
+        return image

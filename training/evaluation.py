@@ -1,0 +1,72 @@
+"""A network on crops it was not trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+from training.data.crops import IGNORE, Crops
+from training.data.sampling import EIGHT_BIT_MIN_RANGE
+from training.metrics import Estimate, bootstrap, dice, iou, overlap_counts
+
+
+def neighbours(crops: Crops, index: np.ndarray, slices: int) -> np.ndarray:
+    """Images uint8 (n, slices, 128, 128): each crop between its neighbours, a nodule's ends repeated."""
+    stacks = [index]
+    below = above = index
+    for _ in range(slices // 2):
+        below, above = crops.below[below], crops.above[above]
+        stacks = [below, *stacks, above]
+    return crops.images[np.stack(stacks, axis=1)]
+
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module,
+    crops: Crops,
+    index: np.ndarray,
+    normalisation: Normalisation,
+    *,
+    slices: int,
+    precision: torch.dtype | None,
+    batch: int = 32,
+) -> np.ndarray:
+    """Probabilities float32 (n, 128, 128) of the crops at ``index``."""
+    network.eval()
+    out = []
+    for start in range(0, len(index), batch):
+        images = neighbours(crops, index[start : start + batch], slices)
+        x = torch.from_numpy(normalise(images, normalisation, min_range=EIGHT_BIT_MIN_RANGE))
+        with torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
+            logits = network(x.contiguous(memory_format=torch.channels_last))
+        out.append(torch.sigmoid(logits[:, 0].float()).numpy())
+    return np.concatenate(out)
+
+
+def evaluate_crops(
+    network: nn.Module,
+    crops: Crops,
+    index: np.ndarray,
+    normalisation: Normalisation,
+    *,
+    slices: int,
+    precision: torch.dtype | None = None,
+    threshold: float = 0.5,
+    repeats: int = 2000,
+) -> dict[str, Estimate]:
+    """``iou_pos``, ``dice_pos`` and the share of images with IoU >= .5 of the positive crops at ``index``.
+
+    Pixels of other annotated nodules that the crop's own masks lack count neither way.
+    """
+    probability = predict(network, crops, index, normalisation, slices=slices, precision=precision)
+    labels = crops.labels[index]
+    counts = overlap_counts((probability > threshold) & (labels != IGNORE), labels == 1)
+    patients = crops.patients[index]
+    overlap = iou(counts)
+    return {
+        "iou_pos": bootstrap(overlap, patients, repeats=repeats),
+        "dice_pos": bootstrap(dice(counts), patients, repeats=repeats),
+        "share_iou_over_half": bootstrap((overlap >= 0.5).astype(float), patients, repeats=repeats),
+    }
