@@ -1,0 +1,119 @@
+"""What a segment of a nodule says about itself: name, colour, terminology and tags. No Slicer needed."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from LungNoduleSegLib import __version__
+
+if TYPE_CHECKING:
+    from LungNoduleSegLib.segmenter import Result
+
+UID_TAG = "LungNoduleSeg.UID"
+LABEL_TAG = "LungNoduleSeg.Label"
+PROBABILITY_TAG = "LungNoduleSeg.Probability"
+MODEL_TAG = "LungNoduleSeg.Model"
+# Slicer's DICOM export reads these two; without them it writes MANUAL.
+ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
+ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
+# vtkSegment::GetTerminologyEntryTagName()
+TERMINOLOGY_TAG = "TerminologyEntry"
+
+ALGORITHM_TYPES = ("AUTOMATIC", "SEMIAUTOMATIC")
+_NODULE = (
+    "Segmentation category and type - DICOM master list"
+    "~SCT^49755003^Morphologically Altered Structure~SCT^27925004^Nodule~^^"
+)
+_LUNG = "~Anatomic codes - DICOM master list~SCT^39607008^Lung"
+_SIDES = {"right": "SCT^24028007^Right", "left": "SCT^7771000^Left", "": "^^"}
+_GOLDEN_RATIO = 0.6180339887498949
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """One segment, independent of the file or scene that holds it.
+
+    Attributes
+    ----------
+    segment_id
+        Unique in its segmentation; the nodule's UID.
+    name
+        What the user sees.
+    color
+        Red, green, blue in 0..1.
+    label
+        Value of the nodule's voxels in the labels array, at least 1.
+    tags
+        Slicer's segment tags, terminology included.
+    """
+
+    segment_id: str
+    name: str
+    color: tuple[float, float, float]
+    label: int
+    tags: Mapping[str, str]
+
+
+def terminology_entry(side: str) -> str:
+    """Slicer's serialised terminology of a nodule in the ``"left"``, ``"right"`` or (``""``) unknown lung.
+
+    Codes: SNOMED CT as in DICOM PS3.16 CID 7159 (nodule), 4031 (lung) and 244 (laterality).
+    """
+    if side not in _SIDES:
+        raise ValueError(f"Expected argument `side` to be one of {sorted(_SIDES)}, got {side!r}.")
+    return f"{_NODULE}{_LUNG}~{_SIDES[side]}"
+
+
+def side_of_terminology(entry: str) -> str:
+    """``"left"``, ``"right"`` or ``""``: the inverse of :func:`terminology_entry`, for any lung terminology."""
+    modifier = entry.rpartition("~")[2].rstrip("|")
+    return next((side for side, code in _SIDES.items() if side and modifier == code), "")
+
+
+def segment_color(index: int) -> tuple[float, float, float]:
+    """Colour of the segment number `index` (from 0): neighbours in the list are far apart in hue and lightness.
+
+    Hues advance by the golden ratio, so that any number of them spreads over the circle; saturation and value cycle
+    with periods that share no factor, so that hues which come close again still differ. Starts at amber, which stands
+    out on a grey CT.
+    """
+    hue = (0.12 + index * _GOLDEN_RATIO) % 1.0
+    return colorsys.hsv_to_rgb(hue, (0.85, 0.6)[index % 2], (1.0, 0.8, 0.9)[index % 3])
+
+
+def algorithm_name(model: str) -> str:
+    """What DICOM calls the algorithm: product, model and version, in one string of at most 64 characters."""
+    return f"LungNoduleSeg {model} {__version__}"[:64]
+
+
+def segment_records(result: Result, *, first_label: int = 1) -> list[SegmentRecord]:
+    """One record per nodule of `result`, in its order.
+
+    Parameters
+    ----------
+    result
+        Its nodules, model and kind are used, not its labels.
+    first_label
+        Label of the first nodule: above 1 where the nodules join others. The label in the record is then
+        ``first_label - 1`` higher than the nodule's.
+    """
+    kind = str(result.kind)
+    if kind not in ALGORITHM_TYPES:
+        raise ValueError(f"Expected argument `result.kind` to be one of {ALGORITHM_TYPES}, got {kind!r}.")
+    records = []
+    for nodule in result.nodules:
+        label = nodule.label + first_label - 1
+        tags = {
+            UID_TAG: nodule.uid,
+            LABEL_TAG: str(label),
+            PROBABILITY_TAG: repr(float(nodule.probability)),
+            MODEL_TAG: result.model,
+            ALGORITHM_TYPE_TAG: kind,
+            ALGORITHM_NAME_TAG: algorithm_name(result.model),
+            TERMINOLOGY_TAG: terminology_entry(nodule.side),
+        }
+        records.append(SegmentRecord(nodule.uid, f"Nodule {label}", segment_color(label - 1), label, tags))
+    return records

@@ -1,0 +1,10 @@
+"""A Slicer scene and a Slicer-like application without the Slicer application, for tests.
+
+The scene, its nodes and its logics are Slicer's own (``slicer-core`` from PyPI). Qt, ctk and the qMRML widgets are not
+in that package: here they are stand-ins on PySide6 which follow PythonQt's calling conventions and work on the real
+scene. What only the application can show is not tested by this.
+
+Modules: ``scene`` (the scene and its logics), ``messages`` (every VTK warning and error), ``pythonqt`` (the ``qt``
+module), ``ctk_widgets``, ``qmrml_widgets``, ``application`` (``slicer.app``, opening a module), ``ui_lint`` (a panel
+against the real API), ``views`` (offscreen pictures), ``slicer_python`` (what Slicer's own Python folder holds).
+"""

@@ -1,0 +1,61 @@
+"""A small CT with nodules of known voxels, and the result that a run on it would give."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from LungNoduleSegLib.ct import CT
+from LungNoduleSegLib.nodules import measure_nodule
+
+AIR_HU, SOLID_HU = -850, 40
+UIDS = ("2.25.1001", "2.25.1002", "2.25.1003")
+
+
+def oblique_matrix() -> np.ndarray:
+    """An IJK to RAS matrix that is oblique, anisotropic and left-handed in i and j, as in a real CT."""
+    a, b = np.radians(20.0), np.radians(10.0)
+    about_z = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    matrix = np.eye(4)
+    matrix[:3, :3] = about_z @ about_x @ np.diag([-0.7, -0.7, 2.5])
+    matrix[:3, 3] = (30.0, -20.0, 100.0)
+    return matrix
+
+
+def sample_ct(ijk_to_ras: np.ndarray | None = None, series_uid: str = "1.2.3.4") -> tuple[CT, np.ndarray]:
+    """A CT of 24 x 64 x 80 voxels with three ellipsoids, and their labels uint16 [k, j, i].
+
+    The second and the third touch, so that neighbouring labels are tested; the third reaches the last slice.
+    """
+    shape = (24, 64, 80)
+    k, j, i = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    labels = np.zeros(shape, np.uint16)
+    for label, (centre, radius) in enumerate(
+        [((8, 20, 18), (3, 7, 6)), ((14, 40, 50), (4, 8, 8)), ((20, 40, 62), (4, 6, 5))], start=1
+    ):
+        distance = sum(((axis - c) / r) ** 2 for axis, c, r in zip((k, j, i), centre, radius, strict=True))
+        labels[(distance <= 1) & (labels == 0)] = label
+    hu = np.where(labels > 0, SOLID_HU, AIR_HU).astype(np.int16)
+    hu += np.random.default_rng(5).integers(-20, 20, shape, dtype=np.int16)
+    matrix = oblique_matrix() if ijk_to_ras is None else ijk_to_ras
+    return CT.from_array(hu, ijk_to_ras=matrix, series_uid=series_uid), labels
+
+
+def result_of(ct: CT, labels: np.ndarray, *, kind: str = "AUTOMATIC", model: str = "model-2-compact", uids=UIDS):
+    """The result whose nodules are `labels`; probabilities fall with the label, sides alternate, the third unknown."""
+    from LungNoduleSegLib.segmenter import Result
+
+    nodules = []
+    for label in range(1, int(labels.max()) + 1):
+        nodules.append(
+            measure_nodule(
+                labels == label,
+                (0, 0, 0),
+                ct,
+                label=label,
+                probability=0.95 - 0.1 * label,
+                uid=uids[label - 1],
+                side=("right", "left", "")[(label - 1) % 3],
+            )
+        )
+    return Result(ct=ct, labels=labels, nodules=nodules, model=model, kind=kind)
