@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from LungNoduleSegLib.ct.lung_mask import lung_mask, lungs
+    from LungNoduleSegLib.ct.lung_regions import lung_mask, lungs
     from LungNoduleSegLib.ct.read import read_ct
     from LungNoduleSegLib.ct.volume import CT
 
-_HOMES = {"CT": "volume", "lung_mask": "lung_mask", "lungs": "lung_mask", "read_ct": "read"}
+_HOMES = {"CT": "volume", "lung_mask": "lung_regions", "lungs": "lung_regions", "read_ct": "read"}
 __all__ = ["CT", "lung_mask", "lungs", "read_ct"]
 
 
