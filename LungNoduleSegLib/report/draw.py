@@ -13,17 +13,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from LungNoduleSegLib.mrml.segments import segment_color
+
 BACKGROUND = (13, 17, 23)
 PANEL = (22, 27, 34)
 LINE = (48, 54, 61)
 TEXT = (230, 237, 243)
 MUTED = (145, 155, 166)
 WARNING = (240, 184, 80)
-# Distinct on grey and for the common colour-vision deficiencies (after Okabe and Ito, lightened for a dark page).
-NODULE_COLOURS = (
-    (255, 190, 60), (90, 190, 250), (60, 210, 160), (240, 130, 180),
-    (240, 120, 60), (150, 160, 255), (240, 228, 90), (200, 130, 240),
-)  # fmt: skip
 LUNG_WINDOW = (-600.0, 1500.0)  # centre, width, HU: the usual lung window
 
 _SPELT = {"×": "x", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "µ": "u", "³": "^3", "²": "^2", "ß": "ss",
@@ -32,8 +29,9 @@ _SPELT = {"×": "x", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=
 
 
 def colour(label: int) -> tuple[int, int, int]:
-    """RGB of a nodule; labels from 1, the palette repeats."""
-    return NODULE_COLOURS[(label - 1) % len(NODULE_COLOURS)]
+    """RGB 0..255 of a nodule, the one of its segment in the scene; labels from 1."""
+    red, green, blue = segment_color(label - 1)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 @lru_cache(maxsize=32)

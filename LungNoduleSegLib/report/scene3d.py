@@ -6,7 +6,6 @@ fails then costs a sentence in the picture instead of the run, and VTK never sha
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from LungNoduleSegLib.report.draw import BACKGROUND, colour
+from LungNoduleSegLib.report.processes import library_environment
 
 LUNG_GRID_MM = 2.0  # finer detail of the lung surface cannot be seen at the size it is shown
 TIMEOUT_S = 120
@@ -58,14 +58,10 @@ def render(lungs: np.ndarray, nodules: list[tuple[np.ndarray, tuple[int, int, in
     with tempfile.TemporaryDirectory(prefix="lns-", ignore_cleanup_errors=True) as folder:
         source, target = Path(folder, "in.npz"), Path(folder, "out.npz")
         np.savez(source, **_scene_arrays(lungs, nodules, ct, size))
-        environment = dict(os.environ)
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(Path(__file__).resolve().parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
-        )
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "LungNoduleSegLib.report.scene3d", str(source), str(target)],
-                stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, env=environment,
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, env=library_environment(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return f"The 3D view took longer than {TIMEOUT_S} s and was left out."
