@@ -1,24 +1,25 @@
 """Where the lungs are: a generous mask for the search, and the two lungs for the side of a nodule.
 
 Classical threshold-and-morphology segmentation (Hu, Hoffman, Reinhardt, IEEE TMI 20 (2001) 490-498, in outline) on a
-grid of about 2.5 mm. Averaging voxels into that grid is what makes it work on sharp kernels, where single voxels of
+grid of about 3 mm. Averaging voxels into that grid is what makes it work on sharp kernels, where single voxels of
 lung and of soft tissue overlap, and what makes it fast.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from LungNoduleSegLib.ct.lung_sides import split_sides
+from LungNoduleSegLib.ct.lung_sides import LEFT, RIGHT, split_sides
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
 
-GRID_MM = 2.5
+GRID_MM = 3.0
 """Wanted spacing of the coarse grid."""
 
 AIR_BELOW_HU = -400
@@ -123,17 +124,37 @@ def _find(ct: CT) -> CoarseLungs:
             path=ct.source[0].parent if ct.source else None,
             remedy="Give a CT of the chest in HU, or a lung mask of your own.",
         )
-    tissue = mean > AIR_BELOW_HU
-    right_x = _coarse_x(ct, steps, mean.shape)
-    sides = split_sides(parenchyma, tissue, right_x, spacing)
-    closed = np.zeros_like(sides)
-    for side in (1, 2):
+    # All further work happens in the box of the lungs with room for closing and dilation.
+    box = _grown_box(parenchyma, spacing, CLOSING_MM + DILATION_MM)
+    tissue, x_mm = mean[box] > AIR_BELOW_HU, _coarse_x(ct, steps, mean.shape)[box]
+    sides = split_sides(parenchyma[box], tissue, x_mm, spacing)
+    near = np.zeros(sides.shape, bool)
+    closed_sides = np.zeros_like(sides)
+    for side in (RIGHT, LEFT):
         part = sides == side
         if part.any():
-            closed[_closed(part, spacing, z) & (closed == 0) & ((sides == 0) | part)] = side
-    both = _closed(closed > 0, spacing, z)
-    mask = ndimage.distance_transform_edt(~both, sampling=spacing) <= DILATION_MM
-    return CoarseLungs(closed, mask, steps)  # type: ignore[arg-type]
+            part_near, closed = _closed(part, spacing, z)
+            near |= part_near
+            closed_sides[closed & (closed_sides == 0) & ((sides == 0) | part)] = side
+    near |= closed_sides > 0
+    # Eroding the lungs grown by 15 mm by only 5 mm is closing and dilation by 10 mm in one.
+    mask = _deeper(near, spacing, CLOSING_MM - DILATION_MM)
+    return CoarseLungs(_placed(closed_sides, box, mean.shape), _placed(mask, box, mean.shape), steps)
+
+
+def _grown_box(mask: NDArray[np.bool_], spacing: tuple[float, ...], margin_mm: float) -> tuple[slice, ...]:
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    grown = []
+    for extent, mm, n in zip(box, spacing, mask.shape, strict=True):
+        margin = int(margin_mm / mm) + 2
+        grown.append(slice(max(0, extent.start - margin), min(n, extent.stop + margin)))
+    return tuple(grown)
+
+
+def _placed(part: NDArray[Any], box: tuple[slice, ...], shape: tuple[int, ...]) -> NDArray[Any]:
+    whole = np.zeros(shape, part.dtype)
+    whole[box] = part
+    return whole
 
 
 def block_means(hu: NDArray[np.int16], steps: tuple[int, ...]) -> NDArray[np.float32]:
@@ -158,9 +179,7 @@ def _inner_air(mean: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Air that is not around the patient; [z, y, x]."""
     air = mean < AIR_BELOW_HU
     # In each axial plane on its own: in a CT with the head, mouth and airway join the lungs to the air outside.
-    plane = ndimage.generate_binary_structure(3, 1)
-    plane[0] = plane[2] = False
-    labels, count = ndimage.label(air, plane)
+    labels, count = ndimage.label(air, _in_plane())
     border = np.concatenate(
         [labels[:, 0].ravel(), labels[:, -1].ravel(), labels[:, :, 0].ravel(), labels[:, :, -1].ravel()]
     )
@@ -190,17 +209,29 @@ def _lung_parts(air: NDArray[np.bool_], mean: NDArray[np.float32], voxel_mm3: fl
     return lung[labels]
 
 
-def _closed(part: NDArray[np.bool_], spacing: tuple[float, ...], axial: int) -> NDArray[np.bool_]:
-    """Morphological closing by a ball, then holes filled in each axial plane; the volume's border does not erode."""
+def _closed(
+    part: NDArray[np.bool_], spacing: tuple[float, ...], axial: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What lies within CLOSING_MM of ``part``; and its closing by a ball, with the holes of each axial plane filled."""
     near = ndimage.distance_transform_edt(~part, sampling=spacing) <= CLOSING_MM
-    closed = near if near.all() else ndimage.distance_transform_edt(near, sampling=spacing) > CLOSING_MM
-    closed |= part
-    plane = np.moveaxis(ndimage.generate_binary_structure(3, 1), 0, axial)
-    index = [slice(None)] * 3
-    for end in (0, 2):
-        index[axial] = end
-        plane[tuple(index)] = False
-    return ndimage.binary_fill_holes(closed, plane)
+    box = _grown_box(near, spacing, 0)
+    closed = part.copy()
+    closed[box] |= _deeper(near[box], spacing, CLOSING_MM)
+    plane = np.moveaxis(_in_plane(), 0, axial)
+    closed[box] = ndimage.binary_fill_holes(closed[box], plane)
+    return near, closed
+
+
+def _deeper(mask: NDArray[np.bool_], spacing: tuple[float, ...], depth_mm: float) -> NDArray[np.bool_]:
+    """Erosion by a ball; the end of the volume does not erode."""
+    return mask.copy() if mask.all() else ndimage.distance_transform_edt(mask, sampling=spacing) > depth_mm
+
+
+def _in_plane() -> NDArray[np.bool_]:
+    """Neighbours in the plane of axes 1 and 2, none along axis 0."""
+    plane = ndimage.generate_binary_structure(3, 1)
+    plane[0] = plane[2] = False
+    return plane
 
 
 def _coarse_x(ct: CT, steps: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.float32]:
