@@ -25,9 +25,17 @@ GRID_MM = 3.0
 AIR_BELOW_HU = -400
 """Half way between lung (-850) and soft tissue (50)."""
 
-GAS_BELOW_HU = -960
-"""Median of a region that is gas and nothing else (bowel, stomach, the air around the patient); lung, even with severe
-emphysema, is denser by its blood."""
+GAS_BELOW_HU = -965
+"""What is this thin is gas without lung around it: bowel, stomach, the air around the patient (-970 to -1000 inside the
+body). Lung is denser by its blood, all but the worst of an emphysema."""
+
+GAS_FRACTION = 0.25
+"""Share of gas from which on a region is no lung."""
+
+GAS_FRACTION_OF_LARGE = 0.5
+"""The same for a region above LARGE_ML: rather search some bowel than leave out an emphysematous lung."""
+
+LARGE_ML = 500.0
 
 SMALLEST_PART_ML = 10.0
 """A separate piece of lung, such as a recess behind the diaphragm, counts from this volume on."""
@@ -186,10 +194,9 @@ def _inner_air(mean: NDArray[np.float32]) -> NDArray[np.bool_]:
     outside = np.zeros(count + 1, bool)
     outside[border] = True
     if np.count_nonzero(border == 0) > CUT_BODY_FRACTION * border.size:
-        means = np.bincount(labels.ravel(), mean.ravel(), count + 1) / np.maximum(
-            np.bincount(labels.ravel(), minlength=count + 1), 1
-        )
-        outside &= means < GAS_BELOW_HU
+        size = np.bincount(labels.ravel(), minlength=count + 1)
+        gas = np.bincount(labels[mean < GAS_BELOW_HU], minlength=count + 1)
+        outside &= gas >= GAS_FRACTION * size
     outside[0] = True
     return ~outside[labels]
 
@@ -198,12 +205,28 @@ def _lung_parts(air: NDArray[np.bool_], mean: NDArray[np.float32], voxel_mm3: fl
     """The connected regions of air that are lung, not gas in the bowel; None where they are too small for a chest."""
     labels, count = ndimage.label(air)
     volume_ml = np.bincount(labels.ravel(), minlength=count + 1) * voxel_mm3 / 1000
-    lung = np.zeros(count + 1, bool)
+    volume_ml[0] = 0
+    # Voxels at the rim are half tissue and would make gas look like lung.
+    core = ndimage.binary_erosion(air)
     boxes = ndimage.find_objects(labels)
-    for label in range(1, count + 1):
-        if volume_ml[label] >= SMALLEST_PART_ML:
-            box = boxes[label - 1]
-            lung[label] = np.median(mean[box][labels[box] == label]) > GAS_BELOW_HU
+    lung = np.zeros(count + 1, bool)
+    thinnest_lung = None
+    for label in np.argsort(-volume_ml):
+        if volume_ml[label] < SMALLEST_PART_ML:
+            break
+        box = boxes[label - 1]
+        part = labels[box] == label
+        inner = part & core[box]
+        hu = mean[box][inner if inner.any() else part]
+        large = volume_ml[label] >= LARGE_ML
+        if np.count_nonzero(hu < GAS_BELOW_HU) >= (GAS_FRACTION_OF_LARGE if large else GAS_FRACTION) * hu.size:
+            continue
+        thin, quarter = np.percentile(hu, (5, 25))
+        if thinnest_lung is None:
+            thinnest_lung = thin
+        elif not large and quarter < thinnest_lung:  # gas on a scanner that shows gas too dense
+            continue
+        lung[label] = True
     if volume_ml[lung].sum() < SMALLEST_LUNG_ML:
         return None
     return lung[labels]
