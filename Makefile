@@ -52,7 +52,7 @@ $(VENV)/test.stamp: pyproject.toml $(VENV)/package.stamp
 environment: $(VENV)/test.stamp
 
 demo: $(VENV)/package.stamp
-	$(BIN)/python -m LungNoduleSegLib.cli.demo --output "$(DEMO)" $(if $(CT),"$(CT)")
+	$(BIN)/python -m LungNoduleSegLib.cli.demo --output "$(DEMO)" $(if $(CT),--ct "$(CT)")
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-STUB = Path(__file__).resolve().parent / "stub"
-
-
-def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """The standard output of a command that must succeed; its last words otherwise."""
-    done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, env=env, text=True, capture_output=True, timeout=300, check=False
-    )
-    if done.returncode:
-        pytest.fail(f"{command[0]} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
-    return done.stdout
-
-
-def shipped_models() -> list[str]:
-    """Names of the models whose weights lie in the checkout."""
-    cards = [json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "Resources" / "Weights").glob("*.json")]
-    return sorted(
-        card["name"]
-        for card in cards
-        if card.get("file") and (ROOT / "Resources" / "Weights" / card["file"]).is_file()
-    )
+from Testing.packaging.product import ROOT, SLICER_STUB, run
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +57,7 @@ def built_extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not any(shutil.which(compiler) for compiler in (os.environ.get("CC", "cc"), "gcc", "clang", "cl")):
         pytest.skip("CMake's project() looks for a C compiler, and there is none")
     folder = tmp_path_factory.mktemp("extension")
-    run(_cmake_tool("cmake"), "-S", ROOT, "-B", folder, f"-DSlicer_DIR={STUB}", "-DBUILD_TESTING=ON")
+    run(_cmake_tool("cmake"), "-S", ROOT, "-B", folder, f"-DSlicer_DIR={SLICER_STUB}", "-DBUILD_TESTING=ON")
     run(_cmake_tool("cmake"), "--build", folder)
     return folder
 

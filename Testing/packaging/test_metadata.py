@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import LungNoduleSegLib
-from Testing.packaging.conftest import ROOT
+from Testing.packaging.product import ROOT
 
 # Of version 1.0.2 of the schema of Slicer's catalog entries.
 _CATALOG_REQUIRED = {"$schema", "category", "scm_url"}

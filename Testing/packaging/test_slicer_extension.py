@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from Testing.packaging.cmake_lists import differences, files_below, listed, wanted, write
-from Testing.packaging.conftest import ROOT, run
+from Testing.packaging.product import ROOT, run
 
 MODULES = Path("lib/Slicer-5.12/qt-scripted-modules")
 DESCRIPTION = Path("share/Slicer-5.12/LungNoduleSeg.s4ext")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from Testing.packaging.conftest import ROOT, run, shipped_models
+from Testing.packaging.product import ROOT, run, shipped_models
 
 _PREDICT = """
 import json, sys

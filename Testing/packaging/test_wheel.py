@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from Testing.packaging.cmake_lists import files_below
-from Testing.packaging.conftest import ROOT
+from Testing.packaging.product import ROOT
 
 # Where an import and the distribution that brings it have different names; the rest is looked up in the environment.
 _DISTRIBUTIONS = {"PIL": "pillow", "SimpleITK": "simpleitk", "slicer": "slicer-core", "mrml": "slicer-core"}
