@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 from LungNoduleSegLib import __version__
 from LungNoduleSegLib.report import draw, planes, scene3d
+from LungNoduleSegLib.report.text import RESEARCH_USE, best_sentence, headline, ras_text, training_sentence
 
-RESEARCH_USE = "For research use only: not a medical device, not for diagnosis or treatment."
 PAGE_NODULES = 8  # more rows than this and the page is no overview
 TABLE_ROWS = 14
 MARGIN, GAP, TILE, NOTE = 40, 8, 320, 280
@@ -87,36 +87,6 @@ def _head(result, lungs, title: str) -> Image.Image:
     return picture
 
 
-def headline(result) -> str:
-    """One sentence with the number of nodules."""
-    count = len(result.nodules)
-    if count == 0:
-        return "No nodule found"
-    return "1 nodule" if count == 1 else f"{count} nodules"
-
-
-def best_sentence(result) -> str:
-    """The highest probability and its place, for a run that found nothing; empty where nothing was rated."""
-    if result.best is None:
-        return ""
-    probability, (x, y, z) = result.best
-    return f"Highest probability {probability:.2f} at {ras_text((x, y, z))}."
-
-
-def ras_text(point) -> str:
-    """A place as text with the letters of its directions, mm: ``R 55.2, P 33.1, I 104.0 mm``."""
-    names = [("R", "L"), ("A", "P"), ("S", "I")]
-    return ", ".join(f"{pair[v < 0]} {abs(v):.1f}" for pair, v in zip(names, point)) + " mm"
-
-
-def training_sentence(result) -> str:
-    """What it means that the model has seen this CT; empty where it has not."""
-    if not result.seen_in_training:
-        return ""
-    part = {"train": "trained on this CT", "validation": "tuned on this CT (validation)"}[result.seen_in_training]
-    return f"The model was {part}: what it finds here says nothing about other patients."
-
-
 def _notices(result) -> list[str]:
     notices = [training_sentence(result), *result.warnings]
     return [text for text in notices if text][:4]
@@ -158,13 +128,13 @@ def _table(pen: ImageDraw.ImageDraw, result, x: float, top: int) -> None:
     if not result.nodules:
         lines = [best_sentence(result)] if result.best is not None else []
         lines += [f"Nothing reached the threshold of {result.threshold:.2f}."] if result.threshold is not None else []
-        y = top + 40
+        y: float = top + 40
         for line in lines:
             for piece in draw.wrap(line, 20, WIDTH - MARGIN - x):
                 draw.write(pen, (x, y), piece, 20)
                 y += 30
         return
-    y = top + 30
+    y = top + 30.0
     for at, side, name in _COLUMNS:
         draw.write(pen, (x + at, y), name, 17, draw.MUTED, side + "s")
     pen.line([(x, y + 10), (WIDTH - MARGIN, y + 10)], fill=draw.LINE)

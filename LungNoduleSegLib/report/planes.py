@@ -92,7 +92,8 @@ def plane(view: str, axes: np.ndarray, centre_ras, size_px: tuple[int, int], mm_
         across, down, letters = -anterior, -superior, ("A", "P", "S", "I")
     else:
         raise ValueError(f"Expected argument `view` to be one of {VIEWS}, got {view!r}")
-    return Plane(tuple(map(float, centre_ras)), tuple(across), tuple(down), tuple(size_px), float(mm_per_px), letters)
+    x, y, z = (float(value) for value in centre_ras)
+    return Plane((x, y, z), tuple(across.tolist()), tuple(down.tolist()), size_px, float(mm_per_px), letters)
 
 
 def sample(volume: np.ndarray, offset_kji, ct, where: Plane, *, order: int = 1, outside: float = AIR_HU) -> np.ndarray:

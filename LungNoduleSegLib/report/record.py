@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from LungNoduleSegLib import __version__
-from LungNoduleSegLib.report.overview import RESEARCH_USE, training_sentence
+from LungNoduleSegLib.report.text import RESEARCH_USE, training_sentence
 
 SCHEMA = 1
 _PACKAGES = ("numpy", "scipy", "torch", "SimpleITK", "pydicom", "safetensors", "pillow", "vtk", "slicer-core")

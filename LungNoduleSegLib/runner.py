@@ -1,0 +1,321 @@
+"""A run in a process of its own that speaks JSON lines: how the panel segments without freezing.
+
+``python -m LungNoduleSegLib.runner ARGS.json`` does one job and ends; ``--serve`` instead of the file keeps the network
+and the CT in memory and takes one job after another from standard input, for clicks.
+
+Each line of standard output is one JSON object. Nothing else is ever printed there: what libraries print goes to
+standard error.
+
+=============  ==========================================================================================
+``ready``      ``version``, ``pid``; once, before anything slow
+``progress``   ``fraction`` 0..1, ``message``
+``result``     ``npz`` (see :func:`LungNoduleSegLib.report.saved.load_result`), ``json`` (the run's record),
+               ``nodules``, ``headline``, ``seconds``
+``cancelled``  nothing was written
+``error``      ``kind``, ``message``, ``finding``, ``remedy``, ``path``, ``exit_code``
+=============  ==========================================================================================
+
+With ``--serve`` each of them carries the job's ``id``.
+
+A job is a JSON object: ``command`` ("segment", "click" or "load"), ``output`` (path of the .npz; the record is written
+beside it as .json), ``model``, ``device``, and the CT as ``ct`` (a path, with ``series``) or ``volume`` (an .npz with
+``hu`` int16 [k, j, i], ``ijk_to_ras`` and optionally ``series_uid`` and ``study_uid``); for "segment" ``roi``,
+``threshold``, ``min_diameter_mm``, ``lung_mask`` (an .npy, bool [k, j, i]); for "click" ``positive_ras`` and
+``negative_ras``. A line ``{"cancel": true}``, or the end of standard input, ends the running job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any
+
+from LungNoduleSegLib import __version__
+from LungNoduleSegLib.errors import Cancelled, InputError, LungNoduleSegError
+
+COMMANDS = ("segment", "click", "load")
+_KEYS = frozenset(
+    ("id", "command", "output", "model", "device", "ct", "series", "volume", "roi", "threshold", "min_diameter_mm",
+     "lung_mask", "positive_ras", "negative_ras")
+)  # fmt: skip
+
+
+class Channel:
+    """The two ends: events out, jobs and cancellations in.
+
+    Parameters
+    ----------
+    source
+        Text lines; read by a thread until it ends.
+    sink
+        Where events are written.
+    """
+
+    def __init__(self, source: IO[str], sink: IO[str]):
+        self._source, self._sink = source, sink
+        self._lock = threading.Lock()
+        self._read_jobs = 0
+        self._cancelled_to = -1
+        self.closed = threading.Event()
+        self.jobs: queue.Queue[tuple[int, Any]] = queue.Queue()
+
+    def listen(self) -> None:
+        """Starts to read."""
+        threading.Thread(target=self._read, name="runner-input", daemon=True).start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._source:
+                if not line.strip():
+                    continue
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    message = None
+                if isinstance(message, dict) and message.get("cancel") is True:
+                    self._cancelled_to = self._read_jobs
+                else:
+                    self._read_jobs += 1
+                    self.jobs.put((self._read_jobs, message if isinstance(message, dict) else line.strip()))
+        self.closed.set()
+        self.jobs.put((-1, None))
+
+    def cancelled(self, number: int) -> bool:
+        """Whether a job is to end: a cancellation counts for every job that was read before it, running or waiting.
+
+        The job of the arguments file has the number 0, those of standard input count from 1.
+        """
+        return self.closed.is_set() or number <= self._cancelled_to
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Writes one event; a reader that is gone counts as a cancellation."""
+        try:
+            with self._lock:
+                self._sink.write(json.dumps({"event": event, **fields}, ensure_ascii=True) + "\n")
+                self._sink.flush()
+        except (OSError, ValueError):
+            self.closed.set()
+
+
+class Worker:
+    """Does jobs; keeps the last CT and network for the next job."""
+
+    def __init__(self, channel: Channel):
+        self.channel = channel
+        self._ct: tuple[Any, Any] | None = None
+        self._segmenter: tuple[Any, Any] | None = None
+
+    def do(self, job: Any, number: int = 0, **tags: Any) -> int:
+        """Does one job, emits its events with ``tags``, and returns the exit code that it stands for."""
+
+        def progress(fraction: float, message: str = "") -> None:
+            self.channel.emit("progress", fraction=round(float(fraction), 4), message=message, **tags)
+
+        try:
+            fields = self._do(check_job(job), progress, lambda: self.channel.cancelled(number))
+        except (Cancelled, KeyboardInterrupt):
+            self.channel.emit("cancelled", **tags)
+            return Cancelled.exit_code
+        except Exception as error:
+            if not isinstance(error, LungNoduleSegError):
+                traceback.print_exc(file=sys.stderr)  # the panel shows standard error in its log
+            self.channel.emit("error", **describe_error(error), **tags)
+            return error.exit_code if isinstance(error, LungNoduleSegError) else 1
+        self.channel.emit("result", **fields, **tags)
+        return 0
+
+    def _do(
+        self, job: dict[str, Any], progress: Callable[[float, str], None], cancel: Callable[[], bool]
+    ) -> dict[str, Any]:
+        from LungNoduleSegLib.report.record import run_record, write_json
+        from LungNoduleSegLib.report.saved import save_result
+        from LungNoduleSegLib.report.text import headline
+
+        started, begun = datetime.now(timezone.utc), time.perf_counter()
+        progress(0.0, "Reading the CT")
+        ct = self._load_ct(job)
+        self._stop_if(cancel)
+        progress(0.02, "Loading the model")
+        segmenter = self._load_segmenter(job)
+        self._stop_if(cancel)
+        if job["command"] == "load":
+            return {"seconds": round(time.perf_counter() - begun, 3)}
+        if job["command"] == "segment":
+            result = segmenter.segment(
+                ct,
+                roi=job.get("roi"),
+                lung_mask=_load_mask(job.get("lung_mask")),
+                threshold=job.get("threshold"),
+                min_diameter_mm=job.get("min_diameter_mm"),
+                progress=lambda fraction, message="": progress(0.05 + 0.93 * fraction, message),
+                cancel=cancel,
+            )
+        else:
+            result = segmenter.click(ct, positive_ras=job["positive_ras"], negative_ras=job.get("negative_ras") or [])
+        self._stop_if(cancel)
+        target = Path(job["output"])
+        record_path = target.with_suffix(".json")
+        save_result(target, result)
+        seconds = {"total": time.perf_counter() - begun}
+        record = run_record(
+            result, command=job["command"], started=started, seconds=seconds, files=[target.name], left_out={}
+        )
+        partial = record_path.with_name(record_path.name + ".part")
+        write_json(partial, record)
+        partial.replace(record_path)
+        return {
+            "npz": str(target),
+            "json": str(record_path),
+            "nodules": len(result.nodules),
+            "headline": headline(result),
+            "seconds": round(seconds["total"], 3),
+        }
+
+    @staticmethod
+    def _stop_if(cancel: Callable[[], bool]) -> None:
+        if cancel():
+            raise Cancelled("cancelled")
+
+    def _load_ct(self, job: dict[str, Any]) -> Any:
+        key = (job.get("ct"), job.get("series"), job.get("volume"), _modified(job.get("volume") or job.get("ct")))
+        if self._ct is None or self._ct[0] != key:
+            self._ct = None  # the old one is let go before the new one is read
+            self._ct = (key, _read(job))
+        return self._ct[1]
+
+    def _load_segmenter(self, job: dict[str, Any]) -> Any:
+        from LungNoduleSegLib.segmenter import load_segmenter
+
+        key = (job["model"], job.get("device") or "auto")
+        if self._segmenter is None or self._segmenter[0] != key:
+            self._segmenter = None
+            self._segmenter = (key, load_segmenter(key[0], device=key[1]))
+        return self._segmenter[1]
+
+
+def check_job(job: Any) -> dict[str, Any]:
+    """The job, or InputError that names what is missing or unknown in it."""
+    if not isinstance(job, dict):
+        raise InputError(f"Expected a job to be a JSON object, got {job!r}")
+    unknown = sorted(set(job) - _KEYS)
+    if unknown:
+        raise InputError(f"Expected a job to have the keys {sorted(_KEYS)}, got {unknown}")
+    if job.get("command") not in COMMANDS:
+        raise InputError(f"Expected `command` to be one of {COMMANDS}, got {job.get('command')!r}")
+    needed = ["model"] + ([] if job["command"] == "load" else ["output"])
+    needed += ["positive_ras"] if job["command"] == "click" else []
+    missing = [name for name in needed if not job.get(name)]
+    if missing:
+        raise InputError(f"Expected a job `{job['command']}` to have {', '.join(missing)}")
+    if bool(job.get("ct")) == bool(job.get("volume")):
+        raise InputError("Expected a job to have either `ct` or `volume`")
+    return job
+
+
+def describe_error(error: Exception) -> dict[str, Any]:
+    """An error as the fields of its event."""
+    message = str(error) if isinstance(error, LungNoduleSegError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError):
+        message = "not enough memory; close other programs or choose a smaller region"
+    finding, remedy, path = message, None, None
+    if isinstance(error, InputError):
+        finding, remedy, path = error.finding, error.remedy, error.path
+    return {
+        "kind": type(error).__name__,
+        "message": message,
+        "finding": finding,
+        "remedy": remedy,
+        "path": path,
+        "exit_code": error.exit_code if isinstance(error, LungNoduleSegError) else 1,
+    }
+
+
+def _modified(path: str | None) -> float | None:
+    with contextlib.suppress(OSError):
+        return Path(path).stat().st_mtime if path else None
+    return None
+
+
+def _read(job: dict[str, Any]) -> Any:
+    from LungNoduleSegLib.ct import CT, read_ct
+
+    if job.get("ct"):
+        return read_ct(job["ct"], series=job.get("series"))
+    import numpy as np
+
+    path = job["volume"]
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            series, study = (str(data[n]) if n in data.files else "" for n in ("series_uid", "study_uid"))
+            return CT.from_array(
+                data["hu"], ijk_to_ras=data["ijk_to_ras"], copy=False, series_uid=series, study_uid=study
+            )
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"is no volume with `hu` and `ijk_to_ras` ({error})", path=path) from error
+
+
+def _load_mask(path: str | None) -> Any:
+    if path is None:
+        return None
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False).astype(bool)
+    except (OSError, ValueError) as error:
+        raise InputError(f"is no lung mask ({error})", path=path) from error
+
+
+def _private_output() -> IO[str]:
+    """Standard output for events alone: whatever else writes to it, C libraries included, reaches standard error."""
+    sys.stdout.flush()
+    sink = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return sink
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one job or serves; returns the exit code."""
+    if len(arguments) != 1:
+        print("usage: python -m LungNoduleSegLib.runner ARGS.json | --serve", file=sys.stderr)
+        return 2
+    channel = Channel(sys.stdin, _private_output())
+    worker = Worker(channel)
+    channel.emit("ready", version=__version__, pid=os.getpid())
+    if arguments[0] == "--serve":
+        channel.listen()
+        return _serve(channel, worker)
+    try:
+        job = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problem = InputError(f"cannot be read as JSON ({error})", path=arguments[0])
+        channel.emit("error", **describe_error(problem))
+        return problem.exit_code
+    channel.listen()
+    return worker.do(job)
+
+
+def _serve(channel: Channel, worker: Worker) -> int:
+    while True:
+        number, job = channel.jobs.get()
+        if channel.closed.is_set():
+            return 0
+        worker.do(job, number, id=job.get("id") if isinstance(job, dict) else None)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # Threads of numerical libraries must not keep a process alive that the panel waits for.
+    os._exit(code)
