@@ -118,36 +118,36 @@ def find_lungs(ct: CT) -> CoarseLungs:
 
 def _find(ct: CT) -> CoarseLungs:
     steps = tuple(max(1, min(round(GRID_MM / mm), n)) for mm, n in zip(ct.spacing_mm, ct.shape, strict=True))
-    spacing = tuple(mm * step for mm, step in zip(ct.spacing_mm, steps, strict=True))
-    mean = block_means(ct.hu, steps)
-    # Axes in the order z, y, x of the patient: the air around the body is found in axial planes.
+    # From here on axes run along z, y, x of the patient: the air around the body is found in axial planes.
     x, y, z = ct.anatomical_axes
-    order = (z, y, x)
-    air = _inner_air(mean.transpose(order))
-    back = np.argsort(order)
-    parenchyma = _lung_parts(air.transpose(back), mean, float(np.prod(spacing)))
+    order, back = (z, y, x), np.argsort((z, y, x))
+    mean = block_means(ct.hu, steps).transpose(order)
+    x_mm = _coarse_x(ct, steps, tuple(mean.shape[axis] for axis in back)).transpose(order)
+    spacing = tuple(ct.spacing_mm[axis] * steps[axis] for axis in order)
+    parenchyma = _lung_parts(_inner_air(mean), mean, float(np.prod(spacing)))
     if parenchyma is None:
         raise InputError(
             "no lung found in this CT",
-            path=ct.source[0].parent if ct.source else None,
+            path=None if not ct.source else ct.source[0] if len(ct.source) == 1 else ct.source[0].parent,
             remedy="Give a CT of the chest in HU, or a lung mask of your own.",
         )
     # All further work happens in the box of the lungs with room for closing and dilation.
     box = _grown_box(parenchyma, spacing, CLOSING_MM + DILATION_MM)
-    tissue, x_mm = mean[box] > AIR_BELOW_HU, _coarse_x(ct, steps, mean.shape)[box]
-    sides = split_sides(parenchyma[box], tissue, x_mm, spacing)
+    sides = split_sides(parenchyma[box], mean[box] > AIR_BELOW_HU, x_mm[box], spacing)
     near = np.zeros(sides.shape, bool)
     closed_sides = np.zeros_like(sides)
     for side in (RIGHT, LEFT):
         part = sides == side
         if part.any():
-            part_near, closed = _closed(part, spacing, z)
+            part_near, closed = _closed(part, spacing)
             near |= part_near
             closed_sides[closed & (closed_sides == 0) & ((sides == 0) | part)] = side
     near |= closed_sides > 0
     # Eroding the lungs grown by 15 mm by only 5 mm is closing and dilation by 10 mm in one.
     mask = _deeper(near, spacing, CLOSING_MM - DILATION_MM)
-    return CoarseLungs(_placed(closed_sides, box, mean.shape), _placed(mask, box, mean.shape), steps)
+    return CoarseLungs(
+        _placed(closed_sides, box, mean.shape).transpose(back), _placed(mask, box, mean.shape).transpose(back), steps
+    )
 
 
 def _grown_box(mask: NDArray[np.bool_], spacing: tuple[float, ...], margin_mm: float) -> tuple[slice, ...]:
@@ -184,13 +184,11 @@ def block_means(hu: NDArray[np.int16], steps: tuple[int, ...]) -> NDArray[np.flo
 
 
 def _inner_air(mean: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Air that is not around the patient; [z, y, x]."""
+    """Air that is not around the patient, [z, y, x]; in a cropped CT also what may be lung at the border."""
     air = mean < AIR_BELOW_HU
     # In each axial plane on its own: in a CT with the head, mouth and airway join the lungs to the air outside.
     labels, count = ndimage.label(air, _in_plane())
-    border = np.concatenate(
-        [labels[:, 0].ravel(), labels[:, -1].ravel(), labels[:, :, 0].ravel(), labels[:, :, -1].ravel()]
-    )
+    border = _in_plane_border(labels)
     outside = np.zeros(count + 1, bool)
     outside[border] = True
     if np.count_nonzero(border == 0) > CUT_BODY_FRACTION * border.size:
@@ -201,14 +199,24 @@ def _inner_air(mean: NDArray[np.float32]) -> NDArray[np.bool_]:
     return ~outside[labels]
 
 
+def _in_plane_border(labels: NDArray[Any]) -> NDArray[Any]:
+    """The values on the four sides of each plane [z, y, x]."""
+    sides = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
+    return np.concatenate([side.ravel() for side in sides])
+
+
 def _lung_parts(air: NDArray[np.bool_], mean: NDArray[np.float32], voxel_mm3: float) -> NDArray[np.bool_] | None:
-    """The connected regions of air that are lung, not gas in the bowel; None where they are too small for a chest."""
+    """The connected regions of air that are lung, not gas in the bowel; None where they are too small for a chest.
+
+    All [z, y, x].
+    """
     labels, count = ndimage.label(air)
     volume_ml = np.bincount(labels.ravel(), minlength=count + 1) * voxel_mm3 / 1000
     volume_ml[0] = 0
     # Voxels at the rim are half tissue and would make gas look like lung.
     core = ndimage.binary_erosion(air)
     boxes = ndimage.find_objects(labels)
+    at_border = set(np.unique(_in_plane_border(labels)))
     lung = np.zeros(count + 1, bool)
     thinnest_lung = None
     for label in np.argsort(-volume_ml):
@@ -218,7 +226,7 @@ def _lung_parts(air: NDArray[np.bool_], mean: NDArray[np.float32], voxel_mm3: fl
         part = labels[box] == label
         inner = part & core[box]
         hu = mean[box][inner if inner.any() else part]
-        large = volume_ml[label] >= LARGE_ML
+        large = volume_ml[label] >= LARGE_ML and label not in at_border
         if np.count_nonzero(hu < GAS_BELOW_HU) >= (GAS_FRACTION_OF_LARGE if large else GAS_FRACTION) * hu.size:
             continue
         thin, quarter = np.percentile(hu, (5, 25))
@@ -232,16 +240,13 @@ def _lung_parts(air: NDArray[np.bool_], mean: NDArray[np.float32], voxel_mm3: fl
     return lung[labels]
 
 
-def _closed(
-    part: NDArray[np.bool_], spacing: tuple[float, ...], axial: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _closed(part: NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """What lies within CLOSING_MM of ``part``; and its closing by a ball, with the holes of each axial plane filled."""
     near = ndimage.distance_transform_edt(~part, sampling=spacing) <= CLOSING_MM
     box = _grown_box(near, spacing, 0)
     closed = part.copy()
     closed[box] |= _deeper(near[box], spacing, CLOSING_MM)
-    plane = np.moveaxis(_in_plane(), 0, axial)
-    closed[box] = ndimage.binary_fill_holes(closed[box], plane)
+    closed[box] = ndimage.binary_fill_holes(closed[box], _in_plane())
     return near, closed
 
 
