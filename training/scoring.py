@@ -1,0 +1,133 @@
+"""The candidate scorer and the operating points, from the candidates of the training scans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from LungNoduleSegLib.inference.candidate import Candidate
+from LungNoduleSegLib.inference.scorer import CandidateScorer
+from training.whole_scans import RELEVANT_READERS, Truth, near_mark
+
+SCORER_FEATURES = ("view_mean", "view_low", "diameter_mm", "elongation", "shell_dense", "contrast_hu")
+"""What a nodule is told from a vessel by; few, because six scans hold few nodules."""
+
+PENALTY = 1.0
+"""Weight of the squared coefficients against the summed log loss of standardised features."""
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedScan:
+    """Candidates of one scan with their truth.
+
+    ``kinds``: "nodule" (overlaps the consensus of a nodule; ``hits`` gives which), "finding" (touches an annotation or a
+    mark without being one: neither right nor wrong), "false".
+    """
+
+    patient: str
+    candidates: tuple[Candidate, ...]
+    kinds: tuple[str, ...]
+    hits: tuple[frozenset[int], ...]
+    readers: tuple[int, ...]
+    """Readers of each annotated nodule of the scan."""
+
+
+def judge_candidates(candidates: list[Candidate], truth: Truth, shape: tuple[int, int, int]) -> JudgedScan:
+    """Truth of each candidate of a scan whose array has ``shape`` [k, j, i]."""
+    owner = np.zeros(shape, dtype=np.int16)
+    touched = np.zeros(shape, dtype=bool)
+    for number, nodule in enumerate(truth.nodules, start=1):
+        box = truth.box(nodule)
+        owner[box][nodule.mask] = number
+        touched[box] |= nodule.votes > 0
+    kinds, hits = [], []
+    for candidate in candidates:
+        inside = owner[candidate.box][candidate.mask]
+        found = frozenset(int(v) - 1 for v in np.unique(inside) if v)
+        hits.append(found)
+        if found:
+            kinds.append("nodule")
+        elif touched[candidate.box][candidate.mask].any() or near_mark(
+            np.argwhere(candidate.mask) + candidate.offset_kji, truth
+        ):
+            kinds.append("finding")
+        else:
+            kinds.append("false")
+    readers = tuple(n.readers for n in truth.nodules)
+    return JudgedScan(truth.patient, tuple(candidates), tuple(kinds), tuple(hits), readers)
+
+
+def fit_scorer(scans: list[JudgedScan], features: tuple[str, ...] = SCORER_FEATURES) -> CandidateScorer:
+    """Logistic regression, nodules against false candidates, with a squared penalty; findings are left out.
+
+    Nodules and false candidates weigh the same in sum, so that .5 lies where both are equally likely.
+
+    Raises
+    ------
+    ValueError
+        When the scans hold no nodule or no false candidate.
+    """
+    pairs = [(c, k == "nodule") for s in scans for c, k in zip(s.candidates, s.kinds) if k != "finding"]
+    x = np.array([[c.features[name] for name in features] for c, _ in pairs], dtype=np.float64)
+    y = np.array([positive for _, positive in pairs], dtype=np.float64)
+    if not 0 < y.sum() < len(y):
+        raise ValueError(f"Expected nodules and false candidates, got {int(y.sum())} nodules of {len(y)}")
+    mean, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
+    z = (x - mean) / scale
+    weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        logit = z @ parameters[:-1] + parameters[-1]
+        value = (weight * (np.logaddexp(0, logit) - y * logit)).sum() + PENALTY / 2 * (parameters[:-1] ** 2).sum()
+        error = weight * (1 / (1 + np.exp(-logit)) - y)
+        return float(value), np.append(z.T @ error + PENALTY * parameters[:-1], error.sum())
+
+    best = minimize(loss, np.zeros(z.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    return CandidateScorer(features, tuple(mean), tuple(scale), tuple(best[:-1]), float(best[-1]))
+
+
+def two_fold_scores(scans: list[JudgedScan], features: tuple[str, ...] = SCORER_FEATURES) -> list[np.ndarray]:
+    """Scores of each scan's candidates by a scorer fitted on the other half of the scans.
+
+    The network itself has seen all of them in training; only the scorer has not.
+    """
+    halves = [scans[0::2], scans[1::2]]
+    fitted = [fit_scorer(half, features) for half in halves[::-1]]
+    return [np.array([fitted[n % 2](c.features) for c in scan.candidates]) for n, scan in enumerate(scans)]
+
+
+def operating_curve(scans: list[JudgedScan], scores: list[np.ndarray]) -> list[dict[str, float | int]]:
+    """Raw counts at every useful threshold, from strict to sensitive.
+
+    ``found`` of ``nodules`` (three and more readers), ``found_any`` of ``nodules_any`` (any reader),
+    ``false_positives`` over all ``scans`` (candidates that touch no annotation and no mark).
+    """
+    levels = sorted({round(float(v), 4) for s in scores for v in s}, reverse=True)
+    return [_counts(scans, scores, level) for level in levels]
+
+
+def _counts(scans: list[JudgedScan], scores: list[np.ndarray], threshold: float) -> dict[str, float | int]:
+    found = total = found_any = total_any = false = 0
+    for scan, values in zip(scans, scores):
+        kept = values >= threshold - 5e-5
+        hits = set().union(*(h for h, k in zip(scan.hits, kept) if k)) if kept.any() else set()
+        relevant = {n for n, readers in enumerate(scan.readers) if readers >= RELEVANT_READERS}
+        found, total = found + len(hits & relevant), total + len(relevant)
+        found_any, total_any = found_any + len(hits), total_any + len(scan.readers)
+        false += sum(kind == "false" for kind, k in zip(scan.kinds, kept) if k)
+    return {
+        "threshold": threshold, "found": found, "nodules": total, "found_any": found_any, "nodules_any": total_any,
+        "false_positives": false, "scans": len(scans),
+    }  # fmt: skip
+
+
+def operating_points(curve: list[dict[str, float | int]], per_scan: dict[str, float]) -> list[dict[str, object]]:
+    """The most sensitive threshold with no more than so many false positives a scan, by name."""
+    points = []
+    for name, limit in per_scan.items():
+        fitting = [p for p in curve if p["false_positives"] <= limit * p["scans"]]
+        if fitting:
+            points.append({"name": name, **fitting[-1]})
+    return points
