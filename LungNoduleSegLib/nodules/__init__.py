@@ -2,16 +2,25 @@
 
 from LungNoduleSegLib.nodules.components import Component, components, fill_cavities, hysteresis_components
 from LungNoduleSegLib.nodules.measure import measure_nodule
-from LungNoduleSegLib.nodules.nodule import ATTENUATIONS, Nodule, equivalent_diameter_mm, new_uid
+from LungNoduleSegLib.nodules.nodule import ATTENUATIONS, SIDES, Nodule, equivalent_diameter_mm, new_uid
+from LungNoduleSegLib.nodules.side import lungs_midline, nodule_side
+from LungNoduleSegLib.nodules.table import COLUMNS, read_csv, rows, write_csv
 
 __all__ = [
     "ATTENUATIONS",
+    "COLUMNS",
+    "SIDES",
     "Component",
     "Nodule",
     "components",
     "equivalent_diameter_mm",
     "fill_cavities",
     "hysteresis_components",
+    "lungs_midline",
     "measure_nodule",
     "new_uid",
+    "nodule_side",
+    "read_csv",
+    "rows",
+    "write_csv",
 ]

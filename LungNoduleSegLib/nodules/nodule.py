@@ -58,7 +58,7 @@ class Nodule:
     attenuation
         One of :data:`ATTENUATIONS`.
     solid_diameter_mm
-        Largest diameter of the solid part of a part-solid nodule, else None.
+        Largest diameter of the solid part of a part-solid nodule; None for other types, and where none was measured.
     probability
         Score of the nodule, 0..1.
     side
@@ -116,15 +116,10 @@ class Nodule:
             _expect(getattr(self, name) > 0, name, "positive", getattr(self, name))
         longest = self.long_axis_mm + LENGTH_TOLERANCE_MM
         _expect(self.short_axis_mm <= longest, "short_axis_mm", "at most `long_axis_mm`", self.short_axis_mm)
-        part_solid = self.attenuation == "part-solid"
-        _expect(
-            (self.solid_diameter_mm is not None) == part_solid,
-            "solid_diameter_mm",
-            "a length for a part-solid nodule and None for any other",
-            self.solid_diameter_mm,
-        )
         if self.solid_diameter_mm is not None:
             _expect(self.solid_diameter_mm > 0, "solid_diameter_mm", "positive", self.solid_diameter_mm)
+            part_solid = self.attenuation == "part-solid"
+            _expect(part_solid, "solid_diameter_mm", "None unless the nodule is part-solid", self.solid_diameter_mm)
         low, high = self.bounds_kji
         ordered = all(0 <= a < b for a, b in zip(low, high, strict=True))
         _expect(ordered, "bounds_kji", "a non-empty half-open box from voxel 0 on", self.bounds_kji)
