@@ -10,13 +10,13 @@ from importlib import import_module
 
 _HOMES = {
     "NoduleHistory": "history",
-    "PublishedNodules": "publish",
+    "PublishedNodules": "publishing",
     "SceneNodules": "read",
     "ct_from_volume": "volume",
-    "publish": "publish",
+    "publish": "publishing",
     "read_dicom_seg": "dicom_seg",
     "read_nodules": "read",
-    "rebuild": "publish",
+    "rebuild": "publishing",
     "volume_from_ct": "volume",
     "write_dicom_seg": "dicom_seg",
     "write_scene_mrb": "bundle",
@@ -28,10 +28,7 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    # The function `publish` lives in a sub-module of the same name, which importing it has just bound here.
-    globals()[name] = value
-    return value
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

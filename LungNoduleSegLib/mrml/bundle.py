@@ -44,7 +44,7 @@ def write_scene_mrb(path: str | os.PathLike[str], result: Result, *, name: str =
             remedy="Install it with: pip install slicer-core",
         )
     from .plain_scene import PlainScene
-    from .publish import publish
+    from .publishing import publish
     from .volume import volume_from_ct
 
     with PlainScene() as scene, written_beside(path) as partial:

@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 
 from .geometry import voxels
-from .publish import rebuild
+from .publishing import rebuild
 from .read import nodule_segment_ids
 
 if TYPE_CHECKING:

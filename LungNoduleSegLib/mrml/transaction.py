@@ -17,6 +17,7 @@ class SceneTransaction:
 
     Nodes that appear in the scene inside the block, also those that Slicer adds by itself (display nodes), are removed
     again in reverse order. Changes to nodes that were there before are taken back by what :meth:`on_error` was given.
+    Where the user's next point goes (the selection node's place node) is restored in any case.
     The scene's own undo is not used: it is off by default in Slicer, and unreliable.
 
     Examples
@@ -28,7 +29,8 @@ class SceneTransaction:
     def __init__(self, scene) -> None:
         self._scene = scene
         self._reverts: list[Callable[[], None]] = []
-        self._tag = None
+        self._tag = self._selection = None
+        self._place = ("", "")
 
     def __enter__(self) -> SceneTransaction:
         @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -37,6 +39,10 @@ class SceneTransaction:
             self._reverts.append(lambda: self._remove(node_id))
 
         self._tag = self._scene.AddObserver(self._scene.NodeAddedEvent, remember)
+        # Slicer makes a new points node the one that the user's next clicks go to.
+        self._selection = self._scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+        if self._selection is not None:
+            self._place = _place_of(self._selection)
         return self
 
     def __exit__(self, error_type, error, traceback) -> bool:
@@ -48,6 +54,9 @@ class SceneTransaction:
                 except Exception:  # the first error is the one to report; the others must not stop the clean-up
                     _log.exception("Could not take back one change to the scene.")
         self._reverts.clear()
+        if self._selection is not None and self._place != _place_of(self._selection):
+            self._selection.SetReferenceActivePlaceNodeID(self._place[0])
+            self._selection.SetReferenceActivePlaceNodeClassName(self._place[1])
         return False
 
     def add(self, class_name: str, name: str):
@@ -66,3 +75,7 @@ class SceneTransaction:
         if node is not None:
             forget(self._scene, node)
             self._scene.RemoveNode(node)
+
+
+def _place_of(selection) -> tuple[str | None, str | None]:
+    return selection.GetActivePlaceNodeID(), selection.GetActivePlaceNodeClassName()

@@ -41,7 +41,9 @@ def sample_ct(ijk_to_ras: np.ndarray | None = None, series_uid: str = "1.2.3.4")
     return CT.from_array(hu, ijk_to_ras=matrix, series_uid=series_uid), labels
 
 
-def result_of(ct: CT, labels: np.ndarray, *, kind: str = "AUTOMATIC", model: str = "model-2-compact", uids=UIDS):
+def result_of(
+    ct: CT, labels: np.ndarray, *, kind: str = "AUTOMATIC", model: str = "model-2-compact", uids=UIDS, probability=None
+):
     """The result whose nodules are `labels`; probabilities fall with the label, sides alternate, the third unknown."""
     from LungNoduleSegLib.segmenter import Result
 
@@ -53,7 +55,7 @@ def result_of(ct: CT, labels: np.ndarray, *, kind: str = "AUTOMATIC", model: str
                 (0, 0, 0),
                 ct,
                 label=label,
-                probability=0.95 - 0.1 * label,
+                probability=0.95 - 0.1 * label if probability is None else probability(label),
                 uid=uids[label - 1],
                 side=("right", "left", "")[(label - 1) % 3],
             )

@@ -57,7 +57,8 @@ def publish(
     name
         Name of a new segmentation; default: the CT's name with "nodules".
     show_3d
-        Also make the surfaces that the 3D view shows.
+        Also make the surfaces that the 3D view shows, in a new segmentation. An existing one keeps its choice: where
+        it has surfaces, Slicer makes them for added segments too.
 
     Returns
     -------
@@ -74,12 +75,14 @@ def publish(
         return None
     scene = volume_node.GetScene()
     with SceneTransaction(scene) as transaction:
-        if segmentation_node is None:
+        is_new = segmentation_node is None
+        if is_new:
             segmentation_node = _new_segmentation(transaction, volume_node, name)
         first = max(nodule_labels(segmentation_node).values(), default=0) + 1
         records = segment_records(result, first_label=first)
         _add_segments(transaction, segmentation_node, records, result, volume_node)
-        _show(segmentation_node, show_3d)
+        if is_new and show_3d:
+            _show_3d(segmentation_node)
         nodules = read_nodules(segmentation_node, volume_node, ct=result.ct)
         points, table = _companions(transaction, segmentation_node, volume_node)
         _refresh(transaction, segmentation_node, volume_node, nodules)
@@ -162,10 +165,9 @@ def _segment(record: SegmentRecord, image):
     return segment
 
 
-def _show(node, show_3d: bool) -> None:
-    if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
-    if show_3d and not node.CreateClosedSurfaceRepresentation():
+def _show_3d(node) -> None:
+    """Make the surfaces; only for a segmentation of our own, because Slicer makes them for all segments or none."""
+    if not node.CreateClosedSurfaceRepresentation():
         raise RuntimeError("Slicer did not make the surfaces of the segments.")
 
 
