@@ -1,0 +1,294 @@
+"""The card of a model: what it is, what it was trained on, how well it does, and which file holds its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from LungNoduleSegLib.errors import WeightsError
+from LungNoduleSegLib.weights import checks
+from LungNoduleSegLib.weights.files import write_atomically
+
+SCHEMA = 1
+"""Version of the card's layout; a change that an older reader would misread raises it."""
+
+CARD_BYTES = 16_000_000
+"""A file larger than this is no card: all of LIDC-IDRI's identifiers are under 80 kB."""
+
+_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+_FILE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\.safetensors"
+_VERSION = r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}"
+_SHA256 = r"[0-9a-f]{64}"
+
+
+@dataclass(frozen=True)
+class Card:
+    """Card of one model, validated; nested objects are read-only mappings, lists are tuples.
+
+    Parameters
+    ----------
+    name
+        Short name by which the model is loaded: lower-case letters, digits, ``.``, ``_`` and ``-``.
+    title, summary, licence, intended_use
+        For people.
+    version
+        Numbers with dots, for example "0.1.0".
+    architecture
+        `NetworkConfig.to_dict()` of the network.
+    parameters
+        Number of trainable parameters.
+    preprocessing
+        ``normalisation`` (`Normalisation.to_dict()`), ``tile_px``, ``clip_hu`` (low, high), ``input_slices``.
+    postprocessing
+        ``mask_threshold`` (0..1) and ``candidate_scorer`` (coefficients, or None).
+    training
+        ``data`` (text), ``series`` with every ``train`` and ``validation`` SeriesInstanceUID, ``split``, and more.
+    metrics
+        Per set ("test", "validation"), per metric: ``value``, and ``low`` and ``high`` of its interval.
+    operating_points
+        Each with ``name`` and ``threshold`` (0..1), one of them with ``default`` true.
+    file, sha256, size_bytes
+        The weights, beside the card; all None for a model that is listed without weights.
+    url
+        Where the weights can be downloaded, or None.
+    how_to_get
+        How to get or train the weights, or None.
+    extra
+        Keys of the JSON object that this version does not know, kept as they are.
+
+    Raises
+    ------
+    WeightsError
+        For a value that does not fit, naming its key.
+    """
+
+    name: str
+    title: str
+    version: str
+    summary: str
+    architecture: Mapping[str, Any]
+    parameters: int
+    preprocessing: Mapping[str, Any]
+    postprocessing: Mapping[str, Any]
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    operating_points: tuple[Mapping[str, Any], ...]
+    licence: str
+    intended_use: str
+    file: str | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+    url: str | None = None
+    how_to_get: str | None = None
+    extra: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, checks.frozen(getattr(self, field.name), field.name))
+        object.__setattr__(self, "extra", self.extra or checks.frozen({}))
+        checks.matching(self.name, "name", _NAME, "lower-case letters, digits, '.', '_' and '-'")
+        checks.matching(self.version, "version", _VERSION, "numbers with dots, such as '0.1.0'")
+        for name in ("title", "summary", "licence", "intended_use"):
+            checks.text(getattr(self, name), name)
+        checks.integer(self.parameters, "parameters", least=1)
+        _check_architecture(self.architecture)
+        _check_preprocessing(self.preprocessing, self.architecture)
+        _check_postprocessing(self.postprocessing)
+        _check_training(self.training, trained=self.file is not None)
+        _check_metrics(self.metrics)
+        _check_operating_points(self.operating_points)
+        _check_file(self)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.version, self.sha256))
+
+    def __reduce__(self):
+        # Read-only mappings do not pickle, and cards travel to worker processes.
+        return (Card.from_dict, (self.to_dict(),))
+
+    @property
+    def version_key(self) -> tuple[int, ...]:
+        """For comparison: "0.10" is newer than "0.9.1", and "1.0" is the same as "1"."""
+        numbers = [int(part) for part in self.version.split(".")]
+        while numbers and not numbers[-1]:
+            numbers.pop()
+        return tuple(numbers)
+
+    @property
+    def default_operating_point(self) -> Mapping[str, Any] | None:
+        """The operating point that a run uses unless told otherwise; None for a card without any."""
+        return next((point for point in self.operating_points if point.get("default")), None)
+
+    def with_file(self, file: str, sha256: str, size_bytes: int) -> Card:
+        """The same card for these weights."""
+        return replace(self, file=file, sha256=sha256, size_bytes=size_bytes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types, in the order of the fields; inverse of `from_dict`."""
+        data = {field.name: checks.thawed(getattr(self, field.name)) for field in fields(self)}
+        return {"schema": SCHEMA, **{k: v for k, v in data.items() if k != "extra"}, **data["extra"]}
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Write as JSON, complete or not at all."""
+        write_atomically(path, self.to_json().encode())
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, path: str | PathLike[str] | None = None) -> Card:
+        """From JSON types; WeightsError (naming ``path``) for a missing key or a value that does not fit."""
+        try:
+            data = dict(checks.mapping(data, "card"))
+            schema = checks.integer(checks.key(data, "schema"), "schema", least=1)
+            if schema > SCHEMA:
+                raise WeightsError(
+                    f"the card has layout {schema}, and this version reads up to {SCHEMA}",
+                    remedy="Update LungNoduleSeg.",
+                )
+            names = [field.name for field in fields(cls) if field.name != "extra"]
+            known = {name: checks.key(data, name) for name in names}
+            extra = {name: value for name, value in data.items() if name not in known and name != "schema"}
+            return cls(**known, extra=extra)
+        except WeightsError as error:
+            if path is None or error.path is not None:
+                raise
+            raise WeightsError(error.finding, path=path, remedy=error.remedy) from None
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, path: str | PathLike[str] | None = None) -> Card:
+        """From the text of a card; WeightsError for text that is no JSON."""
+        try:
+            if isinstance(text, bytes):
+                text = text.decode("utf-8-sig")
+            data = json.loads(text, parse_constant=_no_constant)
+        except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are both
+            raise WeightsError(f"the card is not valid JSON ({error})", path=path, remedy=checks.REMEDY) from None
+        except RecursionError:
+            raise WeightsError("the card is nested too deeply", path=path, remedy=checks.REMEDY) from None
+        return cls.from_dict(data, path=path)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Card:
+        """From a file; WeightsError names it when it is missing, unreadable or does not fit."""
+        path = Path(path)
+        try:
+            if path.stat().st_size > CARD_BYTES:
+                raise WeightsError("the file is too large for a card", path=path, remedy=checks.REMEDY)
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            raise WeightsError("there is no such card", path=path, remedy=checks.REMEDY) from None
+        except OSError as error:
+            raise WeightsError(
+                f"the card cannot be read ({error.strerror or error})", path=path, remedy="Check its permissions."
+            ) from None
+        return cls.from_json(raw, path=path)
+
+
+def trained_on(card: Card, series_uid: str) -> Literal["train", "validation"] | None:
+    """Whether the model saw this series: in training, in validation, or not at all (also for an empty UID)."""
+    uid = series_uid.strip(" \0")
+    for part in ("train", "validation"):
+        if uid and uid in card.training["series"][part]:
+            return part  # type: ignore[return-value]
+    return None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _check_architecture(data: object) -> None:
+    """The parts that this floor needs; `NetworkConfig.from_dict` checks the rest when the network is built."""
+    data = checks.mapping(data, "architecture")
+    widths = checks.sequence(checks.key(data, "widths", "architecture."), "architecture.widths")
+    for width in widths:
+        checks.integer(width, "architecture.widths", least=1)
+    for name in ("input_slices", "input_px"):
+        checks.integer(checks.key(data, name, "architecture."), f"architecture.{name}", least=1)
+
+
+def _check_preprocessing(data: object, architecture: Mapping[str, Any]) -> None:
+    data, at = checks.mapping(data, "preprocessing"), "preprocessing."
+    normalisation = checks.mapping(checks.key(data, "normalisation", at), f"{at}normalisation")
+    checks.text(checks.key(normalisation, "method", f"{at}normalisation."), f"{at}normalisation.method")
+    clip = checks.sequence(checks.key(data, "clip_hu", at), f"{at}clip_hu")
+    if len(clip) != 2 or not checks.number(clip[0], f"{at}clip_hu") < checks.number(clip[1], f"{at}clip_hu"):
+        checks.refuse(f"{at}clip_hu", "two HU, the lower first", list(clip))
+    for name, twin in (("tile_px", "input_px"), ("input_slices", "input_slices")):
+        value = checks.integer(checks.key(data, name, at), f"{at}{name}", least=1)
+        if value != architecture[twin]:
+            checks.refuse(f"{at}{name}", f"`architecture.{twin}` ({architecture[twin]})", value)
+
+
+def _check_postprocessing(data: object) -> None:
+    data, at = checks.mapping(data, "postprocessing"), "postprocessing."
+    checks.number(checks.key(data, "mask_threshold", at), f"{at}mask_threshold", low=0, high=1)
+    scorer = checks.key(data, "candidate_scorer", at)
+    if scorer is not None:
+        checks.mapping(scorer, f"{at}candidate_scorer")
+
+
+def _check_training(data: object, *, trained: bool) -> None:
+    data, at = checks.mapping(data, "training"), "training."
+    checks.text(checks.key(data, "data", at), f"{at}data", empty=not trained)
+    checks.mapping(checks.key(data, "split", at), f"{at}split")
+    series = checks.mapping(checks.key(data, "series", at), f"{at}series")
+    train = checks.uids(checks.key(series, "train", f"{at}series."), f"{at}series.train")
+    validation = checks.uids(checks.key(series, "validation", f"{at}series."), f"{at}series.validation")
+    if trained and not train:
+        # With no list, every CT would be taken for one that the model never saw.
+        checks.refuse(f"{at}series.train", "the list of every series that the weights were trained on", [])
+    both = sorted(set(train) & set(validation))
+    if both:
+        checks.refuse(f"{at}series.validation", "apart from `training.series.train`", both[0])
+
+
+def _check_metrics(data: object) -> None:
+    for part, metrics in checks.mapping(data, "metrics").items():
+        for name, metric in checks.mapping(metrics, f"metrics.{part}").items():
+            at = f"metrics.{part}.{name}"
+            if not isinstance(metric, Mapping):
+                continue  # a remark, or a plain count
+            value = checks.number(checks.key(metric, "value", f"{at}."), f"{at}.value")
+            if "low" in metric or "high" in metric:
+                low = checks.number(checks.key(metric, "low", f"{at}."), f"{at}.low")
+                checks.number(checks.key(metric, "high", f"{at}."), f"{at}.high")
+                checks.number(value, f"{at}.value", low=low, high=metric["high"])
+
+
+def _check_operating_points(data: object) -> None:
+    points = checks.sequence(data, "operating_points")
+    names = []
+    for index, point in enumerate(points):
+        at = f"operating_points[{index}]"
+        point = checks.mapping(point, at)
+        names.append(checks.text(checks.key(point, "name", f"{at}."), f"{at}.name"))
+        checks.number(checks.key(point, "threshold", f"{at}."), f"{at}.threshold", low=0, high=1)
+        if not isinstance(point.get("default", False), bool):
+            checks.refuse(f"{at}.default", "true or false", point["default"])
+    if len(set(names)) != len(names):
+        checks.refuse("operating_points", "a list with each name once", names)
+    defaults = sum(bool(point.get("default")) for point in points)
+    if points and defaults != 1:
+        checks.refuse("operating_points", "a list with one default", f"{defaults} defaults")
+
+
+def _check_file(card: Card) -> None:
+    if card.url is not None:
+        checks.matching(card.url, "url", r"(https?|file)://\S+", "an http, https or file address")
+    if card.how_to_get is not None:
+        checks.text(card.how_to_get, "how_to_get")
+    if card.file is None:
+        for name in ("sha256", "size_bytes", "url"):
+            if getattr(card, name) is not None:
+                checks.refuse(name, "null where `file` is null", getattr(card, name))
+        return
+    # A plain name: weights lie beside their card, and a card must not reach out of its folder.
+    checks.matching(card.file, "file", _FILE, "the plain name of a .safetensors file")
+    checks.matching(card.sha256, "sha256", _SHA256, "64 lower-case hexadecimal digits")
+    checks.integer(card.size_bytes, "size_bytes", least=1)
