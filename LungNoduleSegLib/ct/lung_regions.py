@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from LungNoduleSegLib.ct.lung_sides import LEFT, RIGHT, split_sides
+from LungNoduleSegLib.ct.lung_sides import LEFT, RIGHT, middle_of_body, split_sides
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
 
@@ -41,7 +41,9 @@ SMALLEST_PART_ML = 10.0
 """A separate piece of lung, such as a recess behind the diaphragm, counts from this volume on."""
 
 SMALLEST_LUNG_ML = 100.0
-"""Less lung than this in the whole CT is no chest: nasal cavity and mastoid cells of a head stay below."""
+SMALLEST_LUNG_FRACTION = 0.25
+"""Less lung than both in the whole CT is no chest: nasal cavity and mastoid cells of a head stay below. The share
+admits a small box cut out around a nodule."""
 
 CLOSING_MM = 15.0
 """Bays up to twice this wide are filled: nodules on the pleura, vessels at the hilum."""
@@ -49,9 +51,9 @@ CLOSING_MM = 15.0
 DILATION_MM = 10.0
 """Margin around the closed lungs; what sits on the pleura is inside."""
 
-CUT_BODY_FRACTION = 0.4
-"""Share of tissue on the in-plane border from which on the CT counts as cropped inside the body, so that lung, too, may
-touch the border. In a complete field of view it is the table and at most the arms."""
+CUT_BODY_FRACTION = 0.3
+"""Share of a side of the volume that is not gas from which on the CT counts as cropped inside the body there, so that
+lung, too, may touch that side. A complete field of view has at most a table and arms there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +126,7 @@ def _find(ct: CT) -> CoarseLungs:
     mean = block_means(ct.hu, steps).transpose(order)
     x_mm = _coarse_x(ct, steps, tuple(mean.shape[axis] for axis in back)).transpose(order)
     spacing = tuple(ct.spacing_mm[axis] * steps[axis] for axis in order)
-    parenchyma = _lung_parts(_inner_air(mean), mean, float(np.prod(spacing)))
+    parenchyma = _lung_parts(mean, float(np.prod(spacing)))
     if parenchyma is None:
         raise InputError(
             "no lung found in this CT",
@@ -133,7 +135,9 @@ def _find(ct: CT) -> CoarseLungs:
         )
     # All further work happens in the box of the lungs with room for closing and dilation.
     box = _grown_box(parenchyma, spacing, CLOSING_MM + DILATION_MM)
-    sides = split_sides(parenchyma[box], mean[box] > AIR_BELOW_HU, x_mm[box], spacing)
+    planes = box[0]
+    middle_mm = middle_of_body(mean[planes] > GAS_BELOW_HU, x_mm[planes])
+    sides = split_sides(parenchyma[box], x_mm[box], spacing, middle_mm)
     near = np.zeros(sides.shape, bool)
     closed_sides = np.zeros_like(sides)
     for side in (RIGHT, LEFT):
@@ -183,40 +187,41 @@ def block_means(hu: NDArray[np.int16], steps: tuple[int, ...]) -> NDArray[np.flo
     return out
 
 
-def _inner_air(mean: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Air that is not around the patient, [z, y, x]; in a cropped CT also what may be lung at the border."""
+def _inner_air(mean: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Air that is not around the patient, [z, y, x]; and, of it, what touches a side where the body is cut."""
     air = mean < AIR_BELOW_HU
     # In each axial plane on its own: in a CT with the head, mouth and airway join the lungs to the air outside.
     labels, count = ndimage.label(air, _in_plane())
-    border = _in_plane_border(labels)
+    size = np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
+    gas = np.bincount(labels[mean < GAS_BELOW_HU], minlength=count + 1) / size
     outside = np.zeros(count + 1, bool)
-    outside[border] = True
-    if np.count_nonzero(border == 0) > CUT_BODY_FRACTION * border.size:
-        size = np.bincount(labels.ravel(), minlength=count + 1)
-        gas = np.bincount(labels[mean < GAS_BELOW_HU], minlength=count + 1)
-        outside &= gas >= GAS_FRACTION * size
-    outside[0] = True
-    return ~outside[labels]
+    at_cut = np.zeros(count + 1, bool)
+    for side in _IN_PLANE_SIDES:
+        touching = np.unique(labels[side])
+        if np.mean(mean[side] > GAS_BELOW_HU) > CUT_BODY_FRACTION:
+            outside[touching[gas[touching] >= GAS_FRACTION]] = True
+            at_cut[touching] = True
+        else:
+            outside[touching] = True
+    at_cut[0] = False
+    return air & ~outside[labels], (at_cut & ~outside)[labels]
 
 
-def _in_plane_border(labels: NDArray[Any]) -> NDArray[Any]:
-    """The values on the four sides of each plane [z, y, x]."""
-    sides = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
-    return np.concatenate([side.ravel() for side in sides])
+_IN_PLANE_SIDES = (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1])
 
 
-def _lung_parts(air: NDArray[np.bool_], mean: NDArray[np.float32], voxel_mm3: float) -> NDArray[np.bool_] | None:
+def _lung_parts(mean: NDArray[np.float32], voxel_mm3: float) -> NDArray[np.bool_] | None:
     """The connected regions of air that are lung, not gas in the bowel; None where they are too small for a chest.
 
     All [z, y, x].
     """
+    air, at_cut = _inner_air(mean)
     labels, count = ndimage.label(air)
     volume_ml = np.bincount(labels.ravel(), minlength=count + 1) * voxel_mm3 / 1000
     volume_ml[0] = 0
     # Voxels at the rim are half tissue and would make gas look like lung.
     core = ndimage.binary_erosion(air)
     boxes = ndimage.find_objects(labels)
-    at_border = set(np.unique(_in_plane_border(labels)))
     lung = np.zeros(count + 1, bool)
     thinnest_lung = None
     for label in np.argsort(-volume_ml):
@@ -226,7 +231,7 @@ def _lung_parts(air: NDArray[np.bool_], mean: NDArray[np.float32], voxel_mm3: fl
         part = labels[box] == label
         inner = part & core[box]
         hu = mean[box][inner if inner.any() else part]
-        large = volume_ml[label] >= LARGE_ML and label not in at_border
+        large = volume_ml[label] >= LARGE_ML and not np.any(at_cut[box] & part)
         if np.count_nonzero(hu < GAS_BELOW_HU) >= (GAS_FRACTION_OF_LARGE if large else GAS_FRACTION) * hu.size:
             continue
         thin, quarter = np.percentile(hu, (5, 25))
@@ -235,7 +240,7 @@ def _lung_parts(air: NDArray[np.bool_], mean: NDArray[np.float32], voxel_mm3: fl
         elif not large and quarter < thinnest_lung:  # gas on a scanner that shows gas too dense
             continue
         lung[label] = True
-    if volume_ml[lung].sum() < SMALLEST_LUNG_ML:
+    if volume_ml[lung].sum() < min(SMALLEST_LUNG_ML, SMALLEST_LUNG_FRACTION * mean.size * voxel_mm3 / 1000):
         return None
     return lung[labels]
 

@@ -8,11 +8,14 @@ from scipy import ndimage
 
 RIGHT, LEFT = 1, 2
 
-STRADDLING = 0.15
-"""A part with at least this share of its volume on either side of the body's middle may be both lungs in one."""
-
 SMALLER_LUNG = 0.2
-"""The smaller of the two halves of such a part has at least this share of the larger one."""
+"""The smaller lung has at least this share of the volume of the larger one; otherwise there is only one."""
+
+APART_MM = 40.0
+"""Least distance in x between the centres of two lungs; less is two lobes of one lung, one above the other."""
+
+CUT_END, FREE_END = 0.3, 0.1
+"""Share of body at the end of a volume: above the first it was cut through, below the second it ends beside it."""
 
 EROSIONS_MM = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0)
 """How much is peeled off until two touching lungs come apart: the line where they touch is thin, the main bronchi
@@ -20,47 +23,57 @@ that join them through the windpipe have a radius of 5 to 8 mm."""
 
 
 def split_sides(
-    lung: NDArray[np.bool_], tissue: NDArray[np.bool_], x_mm: NDArray[np.float32], spacing: tuple[float, ...]
+    lung: NDArray[np.bool_], x_mm: NDArray[np.float32], spacing: tuple[float, ...], middle_mm: float
 ) -> NDArray[np.uint8]:
     """Tell right from left.
 
     Parameters
     ----------
-    lung, tissue
-        bool [k, j, i]: air of both lungs; everything denser.
+    lung
+        bool, 3-D: air of both lungs.
     x_mm
         RAS x of each voxel: grows to the patient's right.
     spacing
-        (k, j, i) in mm.
+        In mm, along the axes of ``lung``.
+    middle_mm
+        RAS x of the middle of the body, for a volume with only one lung.
 
     Returns
     -------
-    uint8 [k, j, i]: 0 outside ``lung``, 1 right, 2 left.
+    uint8: 0 outside ``lung``, 1 right, 2 left.
     """
     labels, count = ndimage.label(lung)
     volume = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    middle = _middle(lung, tissue, x_mm)
-    sides = np.zeros(lung.shape, np.uint8)
-    boxes = ndimage.find_objects(labels)
-    for label in np.argsort(-volume) + 1:
-        box = boxes[label - 1]
-        part = labels[box] == label
-        x = x_mm[box]
-        right = np.count_nonzero(x[part] > middle) / volume[label - 1]
-        side = None
-        if STRADDLING < right < 1 - STRADDLING:
-            side = _halves(part, x, spacing)
-        if side is None:
-            side = np.full(part.shape, RIGHT if x[part].mean() > middle else LEFT, np.uint8)
-        sides[box][part] = side[part]
+    centre = ndimage.mean(x_mm, labels, np.arange(1, count + 1))
+    largest = int(np.argmax(volume))
+    box = ndimage.find_objects(labels)[largest]
+    part = labels[box] == largest + 1
+    others = np.flatnonzero((volume >= SMALLER_LUNG * volume[largest]) & (abs(centre - centre[largest]) >= APART_MM))
+    halves = None
+    if others.size:
+        other = others[np.argmax(volume[others])]
+        middle = (centre[largest] + centre[other]) / 2
+    elif (halves := _halves(part, x_mm[box], spacing)) is not None:
+        middle = sum(float(x_mm[box][halves == side].mean()) for side in (RIGHT, LEFT)) / 2
+    else:
+        middle = middle_mm
+    of_part = np.where(centre > middle, RIGHT, LEFT).astype(np.uint8)
+    sides = np.concatenate([[np.uint8(0)], of_part])[labels]
+    if halves is not None:
+        sides[box][part] = halves[part]
     return sides
 
 
-def _middle(lung: NDArray[np.bool_], tissue: NDArray[np.bool_], x_mm: NDArray[np.float32]) -> float:
-    """RAS x of the middle of the body, from the tissue in the part of the volume where the lungs are."""
-    box = ndimage.find_objects(lung.astype(np.uint8))[0]
-    inside = tissue[box]
-    return float(x_mm[box][inside].mean()) if inside.any() else float(x_mm[box].mean())
+def middle_of_body(body: NDArray[np.bool_], x_mm: NDArray[np.float32]) -> float:
+    """RAS x of the middle of the body, from what is no gas; the last axis of both arrays runs along x.
+
+    Where the volume ends inside the body on one side only, one half of a chest was cut out, and the middle is there.
+    """
+    ends = [(float(body[..., end].mean()), float(x_mm[..., end].mean())) for end in (0, -1)]
+    (low, _), (high, x_high) = sorted(ends)
+    if high > CUT_END and low < FREE_END:
+        return x_high
+    return float(x_mm[body].mean()) if body.any() else float(x_mm.mean())
 
 
 def _halves(part: NDArray[np.bool_], x_mm: NDArray[np.float32], spacing: tuple[float, ...]) -> NDArray[np.uint8] | None:
@@ -79,7 +92,7 @@ def _halves(part: NDArray[np.bool_], x_mm: NDArray[np.float32], spacing: tuple[f
         if volume[second] < SMALLER_LUNG * volume[first]:
             continue
         centre = [float(x_mm[labels == label].mean()) for label in (first, second)]
-        if abs(centre[0] - centre[1]) < 40:  # mm: two lobes of one lung, one above the other
+        if abs(centre[0] - centre[1]) < APART_MM:
             continue
         right, left = (first, second) if centre[0] > centre[1] else (second, first)
         seeds = np.where(labels == right, RIGHT, np.where(labels == left, LEFT, 0)).astype(np.uint8)
