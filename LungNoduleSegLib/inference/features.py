@@ -1,0 +1,98 @@
+"""What is measured of a candidate, for telling nodules from vessels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from LungNoduleSegLib.inference.regions import elongation, equivalent_diameter
+
+FEATURES = (
+    "peak",
+    "coarse_mean",
+    "view_mean",
+    "view_low",
+    "view_spread",
+    "diameter_mm",
+    "elongation",
+    "slices",
+    "fill",
+    "mean_hu",
+    "spread_hu",
+    "shell_hu",
+    "contrast_hu",
+    "shell_dense",
+)
+"""Names of the features, in order.
+
+peak, coarse_mean: probability in the search's passes, highest and mean. view_mean, view_low, view_spread: mean, 20th
+percentile and standard deviation over the views of the mean probability inside. diameter_mm: of the ball of equal
+volume. elongation: root of largest to smallest principal variance. slices: extent across slices in mm over
+diameter_mm. fill: share of its box. mean_hu, spread_hu: HU inside. shell_hu: mean HU of the shell 1.5 to 4 mm outside.
+contrast_hu: mean inside minus shell. shell_dense: share of the shell above -400 HU, so of attached vessels and wall.
+"""
+
+SHELL_MM = (1.5, 4.0)
+DENSE_HU = -400
+
+
+def view_features(by_view: NDArray[np.float32], mask: NDArray[np.bool_]) -> dict[str, float]:
+    """Features of the views.
+
+    Parameters
+    ----------
+    by_view
+        float32 (views, k, j, i), NaN where a view did not reach.
+    mask
+        bool [k, j, i] on the same grid.
+    """
+    inside = by_view[:, mask]
+    seen = ~np.isnan(inside)
+    means = [row[s].mean() for row, s in zip(inside, seen) if s.any()]
+    if not means:
+        return {"view_mean": 0.0, "view_low": 0.0, "view_spread": 0.0}
+    values = np.array(means, dtype=np.float64)
+    return {
+        "view_mean": float(values.mean()),
+        "view_low": float(np.percentile(values, 20)),
+        "view_spread": float(values.std()),
+    }
+
+
+def shape_features(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> dict[str, float]:
+    """Features of a mask given on its bounding box."""
+    diameter = equivalent_diameter(float(mask.sum() * np.prod(spacing_mm)))
+    return {
+        "diameter_mm": diameter,
+        "elongation": elongation(mask, spacing_mm),
+        "slices": mask.shape[0] * spacing_mm[0] / diameter,
+        "fill": float(mask.mean()),
+    }
+
+
+def hu_features(
+    hu: NDArray[np.int16],
+    offset_kji: tuple[int, int, int],
+    mask: NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+) -> dict[str, float]:
+    """Features of the HU inside a mask and in the shell around it; ``hu`` is the whole CT."""
+    pad = [int(np.ceil(SHELL_MM[1] / s)) for s in spacing_mm]
+    low = [max(o - p, 0) for o, p in zip(offset_kji, pad)]
+    high = [min(o + n + p, size) for o, n, p, size in zip(offset_kji, mask.shape, pad, hu.shape)]
+    box = tuple(slice(a, b) for a, b in zip(low, high))
+    region = np.zeros([b - a for a, b in zip(low, high)], bool)
+    region[tuple(slice(o - a, o - a + n) for o, a, n in zip(offset_kji, low, mask.shape))] = mask
+    values = hu[box].astype(np.float32)
+    far = ndimage.distance_transform_edt(~region, sampling=spacing_mm)
+    shell = (far > SHELL_MM[0]) & (far <= SHELL_MM[1])
+    inner = values[region]
+    around = values[shell] if shell.any() else np.array([-850.0], np.float32)
+    return {
+        "mean_hu": float(inner.mean()),
+        "spread_hu": float(inner.std()),
+        "shell_hu": float(around.mean()),
+        "contrast_hu": float(inner.mean() - around.mean()),
+        "shell_dense": float((around > DENSE_HU).mean()),
+    }

@@ -1,0 +1,106 @@
+"""Number format of the network's arithmetic: float32, or bfloat16 where the CPU has instructions for it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+
+BF16_TOLERANCE = 0.03
+"""Largest difference of a probability between bfloat16 and float32 that is accepted when a network is loaded."""
+
+PAYS = 1.15
+"""bfloat16 is taken only if it measures faster than float32 by this factor; less is not worth its rounding."""
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A number format and why it was chosen."""
+
+    dtype: torch.dtype
+    reason: str
+
+    @property
+    def name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    def context(self, device: torch.device):
+        """Autocast to the format on the device; nothing for float32."""
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(device.type, self.dtype)
+
+
+def cpu_features() -> dict[str, bool]:
+    """Instruction sets of this CPU that decide speed."""
+    def has(name: str) -> bool:
+        probe = getattr(torch.cpu, name, None) or getattr(torch._C._cpu, name, None)
+        return bool(probe and probe())
+
+    return {
+        "avx2": has("_is_avx2_supported"),
+        "avx512": has("_is_avx512_supported"),
+        "avx512_bf16": has("_is_avx512_bf16_supported"),
+        "amx_bf16": has("_is_amx_tile_supported"),
+    }
+
+
+def seconds_per_call(network: torch.nn.Module, tiles: torch.Tensor, precision: Precision, repeats: int = 2) -> float:
+    """Best of a few timed forward passes after a warm-up one."""
+    best = float("inf")
+    with torch.inference_mode(), precision.context(tiles.device):
+        network(tiles)
+        for _ in range(repeats):
+            start = time.perf_counter()
+            network(tiles)
+            best = min(best, time.perf_counter() - start)
+    return best
+
+
+def largest_difference(network: torch.nn.Module, tiles: torch.Tensor, precision: Precision) -> float:
+    """Largest difference of a probability from float32."""
+    with torch.inference_mode():
+        exact = network(tiles).float().sigmoid()
+        with precision.context(tiles.device):
+            return float((network(tiles).float().sigmoid() - exact).abs().max())
+
+
+def choose_precision(network: torch.nn.Module, tiles: torch.Tensor, name: str = "auto") -> Precision:
+    """Number format for a network in evaluation mode that lies on its device already.
+
+    Parameters
+    ----------
+    tiles
+        (n, slices, h, w) float32 on the same device: a plausible input to measure with.
+    name
+        "auto", "float32", "bfloat16" or "float16". "auto": bfloat16 or float16 on a GPU; on the CPU bfloat16 only with
+        AMX or AVX512-BF16, only if it measures faster, and only if no probability moves by more than
+        :data:`BF16_TOLERANCE`.
+    """
+    if name not in PRECISIONS:
+        raise ValueError(f"Expected argument `precision` to be one of {PRECISIONS}, got {name!r}")
+    if name != "auto":
+        return Precision(getattr(torch, name), "asked for")
+    exact = Precision(torch.float32, "")
+    if tiles.device.type == "mps":
+        return Precision(torch.float32, "on this device")
+    if tiles.device.type == "cuda":
+        half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return Precision(half, "the GPU has units for it")
+    features = cpu_features()
+    units = next((f for f in ("amx_bf16", "avx512_bf16") if features[f]), None)
+    if units is None:
+        return Precision(torch.float32, "the CPU has neither AMX nor AVX512-BF16")
+    half = Precision(torch.bfloat16, "")
+    try:
+        difference = largest_difference(network, tiles, half)
+        if difference > BF16_TOLERANCE:
+            return Precision(torch.float32, f"bfloat16 moves a probability by {difference:.3f}")
+        slow, fast = seconds_per_call(network, tiles, exact), seconds_per_call(network, tiles, half)
+    except RuntimeError as error:
+        return Precision(torch.float32, f"bfloat16 failed ({str(error).splitlines()[0]})")
+    if slow < PAYS * fast:
+        return Precision(torch.float32, f"bfloat16 ({units}) measured only {slow / fast:.1f} times as fast")
+    return Precision(torch.bfloat16, f"{units}, measured {slow / fast:.1f} times as fast as float32")

@@ -1,0 +1,81 @@
+"""Every number of a search, in one place, with its unit and its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a whole CT is searched.
+
+    Parameters
+    ----------
+    first_margin_px
+        Border of a first-pass tile that does not count; tiles lie 128 - 2 x this apart.
+    first_step_mm
+        Slices of the first pass lie at most this far apart; with thin slices it leaves some out.
+    first_threshold
+        Probability from which on a pixel of the first pass is looked at again.
+    second_margin_px
+        A second tile is placed where a hit lies nearer than this to the border of every second tile.
+    smoothing_mm
+        Standard deviation of the smoothing across slices.
+    high, low
+        Hysteresis: a component has a voxel >= high and consists of voxels >= low.
+    screen_views, screen_threshold
+        Views of a component's best slice, and the mean probability inside that it must keep.
+    views
+        Views a slice of a candidate is looked at with, at most 8; they give the final mask and the score.
+    max_candidates
+        Components that are looked at with all views, the best of the screening.
+    mask_threshold
+        Probability at which the final mask is cut.
+    min_mm
+        Smallest diameter of a component before it is segmented anew (mm), and of a candidate.
+    """
+
+    first_margin_px: int = 16
+    first_step_mm: float = 2.5
+    first_threshold: float = 0.15
+    second_margin_px: int = 40
+    smoothing_mm: float = 1.0
+    high: float = 0.3
+    low: float = 0.15
+    screen_views: int = 2
+    screen_threshold: float = 0.1
+    views: int = 4
+    max_candidates: int = 60
+    mask_threshold: float = 0.5
+    min_mm: float = 2.0
+
+    def __post_init__(self) -> None:
+        def expect(ok: bool, name: str, what: str) -> None:
+            if not ok:
+                raise ValueError(f"Expected argument `{name}` to be {what}, got {getattr(self, name)}")
+
+        for name in ("first_threshold", "high", "low", "mask_threshold", "screen_threshold"):
+            expect(0.0 < getattr(self, name) < 1.0, name, "between 0 and 1")
+        expect(self.low <= self.high, "low", "at most `high`")
+        for name in ("first_margin_px", "second_margin_px"):
+            expect(0 <= getattr(self, name) < 60, name, "in 0..59")
+        for name in ("views", "screen_views"):
+            expect(1 <= getattr(self, name) <= 8, name, "in 1..8")
+        for name in ("first_step_mm", "min_mm"):
+            expect(getattr(self, name) > 0, name, "positive")
+        expect(self.smoothing_mm >= 0, "smoothing_mm", "at least 0")
+        expect(self.max_candidates >= 1, "max_candidates", "at least 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SearchSettings:
+        """Inverse of :meth:`to_dict`; ValueError for keys that this version does not know."""
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"Expected settings out of {[f.name for f in fields(cls)]}, got {sorted(unknown)}")
+        return cls(**data)

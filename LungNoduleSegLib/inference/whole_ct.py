@@ -1,0 +1,242 @@
+"""A whole CT searched: lung mask, two passes, components, screening, candidates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from LungNoduleSegLib.ct.volume import CT
+from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.candidate import Candidate, without_doubles
+from LungNoduleSegLib.inference.components import components
+from LungNoduleSegLib.inference.engine import Engine
+from LungNoduleSegLib.inference.monitor import Cancel, Monitor, Progress
+from LungNoduleSegLib.inference.orientation import axial_view
+from LungNoduleSegLib.inference.passes import first_places, hits, run_tiles, second_places
+from LungNoduleSegLib.inference.rescore import as_candidate, resegment, screen
+from LungNoduleSegLib.inference.scorer import CandidateScorer
+from LungNoduleSegLib.inference.settings import SearchSettings
+from LungNoduleSegLib.inference.tiles import ProbabilityVolume
+
+MIN_HIT_MM3 = 4.0
+"""Hits of the first pass in smaller groups (a ball of 2 mm) are not looked at again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What a search found.
+
+    Attributes
+    ----------
+    candidates
+        All, at the most sensitive point, by falling probability; masks lie on the CT's own grid.
+    best_probability, best_ras
+        Highest probability of a voxel in the lungs and its place (x, y, z) in mm; None where nothing was searched.
+    counts
+        Number of tiles and components at each stage.
+    seconds
+        Wall time of each stage.
+    """
+
+    candidates: list[Candidate]
+    best_probability: float
+    best_ras: tuple[float, float, float] | None
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    _probability: Callable[[], NDArray[np.float16]] | None = None
+
+    def probability(self) -> NDArray[np.float16]:
+        """Probabilities of the two passes on the CT's own grid, float16 [k, j, i]; 0 where nothing was searched."""
+        assert self._probability is not None
+        return self._probability()
+
+
+def search(
+    engine: Engine,
+    ct: CT,
+    settings: SearchSettings | None = None,
+    *,
+    lung: NDArray[np.bool_] | None = None,
+    roi: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None,
+    scorer: CandidateScorer | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Search:
+    """Search a CT for nodules.
+
+    Parameters
+    ----------
+    lung
+        bool [k, j, i] on the CT's grid; made by :func:`LungNoduleSegLib.ct.lung_mask` if not given.
+    roi
+        Two corners of a box in RAS mm; only what lies inside is searched.
+    scorer
+        Turns features into the probability of a candidate; without it the plain score is used.
+    progress, cancel
+        ``progress(fraction, message)``; ``cancel()`` true raises :class:`Cancelled` before the next batch.
+
+    Raises
+    ------
+    InputError
+        If there is no lung, the mask does not fit, or the box lies outside.
+    Cancelled
+    """
+    settings = settings or SearchSettings()
+    monitor = Monitor(progress, cancel)
+    clock = _Clock()
+    monitor.stage(0.0, 0.06, "Finding the lungs")
+    where = _where(ct, lung, roi)
+    clock.lap("lungs")
+
+    turned = axial_view(ct)
+    ct_axial, lung_axial = turned.ct, turned.turn(where)
+    box = _bounding_box(lung_axial)
+    volume = ProbabilityVolume(tuple(s.start for s in box), tuple(s.stop - s.start for s in box))  # type: ignore[arg-type]
+    inner = lung_axial[box]
+    spacing = ct_axial.spacing_mm
+    px = engine.tile_px
+
+    monitor.stage(0.06, 0.55, "Searching the lungs")
+    places = first_places(inner, spacing[0], settings, px) + volume.offset_kji
+    run_tiles(engine, ct_axial.hu, places, volume, monitor)
+    clock.lap("first_pass")
+
+    monitor.stage(0.55, 0.7, "Looking closer")
+    voxels = hits(volume, inner, settings.first_threshold, _min_voxels(spacing))
+    closer = second_places(voxels, volume, settings, px)
+    run_tiles(engine, ct_axial.hu, closer, volume, monitor)
+    clock.lap("second_pass")
+
+    found = components(volume, inner, spacing, settings)
+    monitor.stage(0.7, 0.75, "Screening candidates")
+    kept = screen(engine, ct_axial, found, settings, monitor)
+    clock.lap("screening")
+
+    monitor.stage(0.75, 1.0, "Outlining candidates")
+    candidates = []
+    for n, (_, component) in enumerate(kept):
+        monitor.step(n / len(kept))
+        grown = resegment(engine, ct_axial, component, settings)
+        if grown is None:
+            continue
+        candidate = as_candidate(ct_axial, grown, component, scorer)
+        if candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung_axial):
+            candidates.append(candidate)
+    candidates = without_doubles(candidates)
+    clock.lap("candidates")
+    if not turned.same:
+        candidates = [_turned_back(c, turned.box_back) for c in candidates]
+    best, best_kji = _best(volume, inner)
+    place = None if best_kji is None else tuple(float(v) for v in ct_axial.kji_to_ras(best_kji))
+    monitor.step(1.0)
+
+    def probability() -> NDArray[np.float16]:
+        return np.ascontiguousarray(turned.back(volume.full(ct_axial.shape)))
+
+    return Search(
+        candidates=candidates,
+        best_probability=best,
+        best_ras=place,  # type: ignore[arg-type]
+        counts={
+            "first_tiles": len(places),
+            "second_tiles": len(closer),
+            "components": len(found),
+            "screened": len(kept),
+            "candidates": len(candidates),
+        },
+        seconds=clock.laps,
+        _probability=probability,
+    )
+
+
+def find_candidates(
+    engine: Engine, ct: CT, settings: SearchSettings | None = None, **options
+) -> list[Candidate]:
+    """All candidates of a CT with their features, without a threshold: what a scorer is fitted on.
+
+    Options are those of :func:`search`.
+    """
+    return search(engine, ct, settings, **options).candidates
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+def _where(ct: CT, lung: NDArray | None, roi: tuple | None) -> NDArray[np.bool_]:
+    box = None if roi is None else roi_box(ct, roi)
+    if lung is None:
+        from LungNoduleSegLib.ct import lung_mask
+
+        lung = lung_mask(ct)
+    else:
+        lung = np.asarray(lung)
+        if lung.shape != ct.shape:
+            raise InputError(f"Expected argument `lung_mask` to have the CT's shape {ct.shape}, got {lung.shape}")
+        lung = lung if lung.dtype == bool else lung > 0
+    if not lung.any():
+        raise InputError("no lung was found in this CT", remedy="Give a chest CT in HU, or a lung mask of your own.")
+    if box is not None:
+        limited = np.zeros(ct.shape, bool)
+        limited[box] = lung[box]
+        if not limited.any():
+            raise InputError("the region of interest holds no lung", remedy="Move or enlarge the region of interest.")
+        lung = limited
+    return lung
+
+
+def roi_box(ct: CT, roi: tuple[tuple[float, float, float], tuple[float, float, float]]) -> tuple[slice, slice, slice]:
+    """Voxels of the CT whose centres may lie in a box given by two corners in RAS mm; its bounding box if oblique."""
+    corners = np.asarray(roi, dtype=np.float64)
+    if corners.shape != (2, 3) or not np.all(np.isfinite(corners)):
+        raise InputError(f"Expected argument `roi` to be two RAS corners ((x, y, z), (x, y, z)) in mm, got {roi}")
+    eight = np.array([[corners[a, 0], corners[b, 1], corners[c, 2]] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+    kji = ct.ras_to_kji(eight)
+    low = np.maximum(np.ceil(kji.min(axis=0) - 1e-6), 0).astype(int)
+    high = np.minimum(np.floor(kji.max(axis=0) + 1e-6) + 1, ct.shape).astype(int)
+    if np.any(low >= high):
+        raise InputError("the region of interest lies outside of the CT", remedy="Move the region of interest.")
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high))  # type: ignore[return-value]
+
+
+def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    spans = []
+    for axis in range(3):
+        at = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        spans.append(slice(int(at[0]), int(at[-1]) + 1))
+    return spans[0], spans[1], spans[2]
+
+
+def _min_voxels(spacing: tuple[float, float, float]) -> int:
+    return max(1, round(MIN_HIT_MM3 / float(np.prod(spacing))))
+
+
+def _centre_inside(candidate: Candidate, lung: NDArray[np.bool_]) -> bool:
+    middle = np.rint(np.argwhere(candidate.mask).mean(axis=0) + candidate.offset_kji).astype(int)
+    return bool(lung[tuple(middle)])
+
+
+def _turned_back(candidate: Candidate, box_back: Callable) -> Candidate:
+    offset, mask = box_back(candidate.offset_kji, candidate.mask)
+    return replace(candidate, offset_kji=offset, mask=mask)
+
+
+def _best(volume: ProbabilityVolume, lung: NDArray[np.bool_]) -> tuple[float, NDArray[np.int64] | None]:
+    best, where = 0.0, None
+    for k in range(len(volume.mean)):
+        plane = np.where(lung[k], volume.mean[k], 0)
+        if plane.max() > best:
+            best = float(plane.max())
+            where = np.array([k, *np.unravel_index(int(plane.argmax()), plane.shape)]) + volume.offset_kji
+    return best, where

@@ -1,0 +1,69 @@
+"""From a model's name to a segmenter that is ready to run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from LungNoduleSegLib.errors import WeightsError
+from LungNoduleSegLib.segmenter.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from LungNoduleSegLib.inference.engine import TorchEngine
+    from LungNoduleSegLib.weights import Card
+
+DEFAULT_MODEL = "model-2-compact"
+
+
+def load_segmenter(
+    model: str = DEFAULT_MODEL,
+    device: str = "auto",
+    *,
+    precision: str = "auto",
+    threads: int | None = None,
+) -> Segmenter:
+    """Load a model of the catalog.
+
+    Parameters
+    ----------
+    model
+        Name, as ``lungnoduleseg models`` lists it.
+    device
+        "auto" (a working GPU, else the CPU), "cpu", "cuda", "cuda:N" or "mps"; a device asked for by name is tested and
+        refused with the reason if it does not work.
+    precision
+        "auto", "float32", "bfloat16" or "float16" arithmetic.
+    threads
+        Threads of torch on the CPU, for the whole process; None leaves torch's choice.
+
+    Raises
+    ------
+    WeightsError
+        Unknown model, missing or damaged weights, or weights that do not fit the architecture of their card.
+    InputError
+        A device that is unknown or does not work.
+    """
+    from LungNoduleSegLib.weights import find, load_state
+
+    entry = find(model)
+    state = load_state(entry)
+    return Segmenter(engine_of(entry.card, state, device=device, precision=precision, threads=threads), entry.card)
+
+
+def engine_of(card: Card, state: dict[str, Any], **options: Any) -> TorchEngine:
+    """An engine for the network that a card describes, with these weights; options are those of the engine."""
+    from LungNoduleSegLib.inference.engine import TorchEngine, load_weights
+    from LungNoduleSegLib.inference.normalise import Normalisation
+    from LungNoduleSegLib.networks import NetworkConfig, build
+    from LungNoduleSegLib.weights import checks
+
+    try:
+        config = NetworkConfig.from_dict(checks.thawed(card.architecture))
+        normalisation = Normalisation.from_dict(checks.thawed(card.preprocessing["normalisation"]))
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"the card of {card.name} describes a network that this version does not know ({error})",
+            remedy="Update the program, or choose another model.",
+        ) from error
+    network = build(config)
+    load_weights(network, state)
+    return TorchEngine(network, normalisation, **options)
