@@ -114,6 +114,47 @@ def export(
     typer.echo(f"written: {path}")
 
 
+@app.command()
+def operate(
+    name: Annotated[str, typer.Argument(help="Model whose card gets its candidate scorer and operating points.")],
+    folder: Annotated[Path, typer.Option(help="Folder of the weights and the card.")] = Path("Resources/Weights"),
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """Fit the candidate scorer on the training scans, by two folds, and choose the operating points."""
+    from training.operating import set_operating_points
+
+    card = set_operating_points(name, folder, Sources.find(data, cache))
+    for point in card.operating_points:
+        typer.echo(json.dumps({k: v for k, v in point.items() if k != "source"}))
+
+
+@app.command()
+def scans(
+    name: Annotated[str, typer.Argument(help="Model to try on complete scans.")],
+    patient: Annotated[list[str] | None, typer.Option(help="LIDC-IDRI-NNNN, repeatable; default: 0063.")] = None,
+    clicks: Annotated[bool, typer.Option(help="Also click into each annotated nodule.")] = True,
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """Whole CTs (and one click a nodule) against the annotations."""
+    from LungNoduleSegLib import load_segmenter
+    from training.data.split import NEVER_USED, side
+    from training.operating import evaluate_scan
+
+    sources = Sources.find(data, cache)
+    segmenter = load_segmenter(name)
+    for who in patient or sorted(NEVER_USED):
+        figures, rows = evaluate_scan(segmenter, who, sources, clicks=clicks)
+        seen = "" if side(who) == "none" else f" (on the {side(who)} side of the split)"
+        typer.echo(
+            f"{who}{seen}: {figures.results} results, false positives: {figures.strict_false} strict, "
+            f"{figures.luna16_false} luna16"
+        )
+        for row in rows:
+            typer.echo(json.dumps(row))
+
+
 def main() -> None:
     """Entry point: errors that are the input's fault are one sentence, not a traceback."""
     try:

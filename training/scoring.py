@@ -22,8 +22,8 @@ PENALTY = 1.0
 class JudgedScan:
     """Candidates of one scan with their truth.
 
-    ``kinds``: "nodule" (overlaps the consensus of a nodule; ``hits`` gives which), "finding" (touches an annotation or a
-    mark without being one: neither right nor wrong), "false".
+    ``kinds``: "nodule" (overlaps the consensus of a nodule; ``hits`` gives which), "finding" (touches an annotation or
+    a mark without being one: neither right nor wrong), "false".
     """
 
     patient: str

@@ -86,7 +86,7 @@ def read_truth(ct: CT, z_mm: np.ndarray, origin_rc: tuple[int, int], marks_table
 
 def _marks(scan: Scan, z_mm: np.ndarray, origin_rc: tuple[int, int], table: Path) -> np.ndarray:
     found = []
-    with open(table, newline="", encoding="utf-8") as stream:
+    with table.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             if row["series_instance_uid"] == scan.series_uid:
                 k = float(np.interp(float(row["z_mm"]), z_mm, np.arange(len(z_mm))))
