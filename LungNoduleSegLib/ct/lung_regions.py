@@ -223,7 +223,7 @@ def _lung_parts(mean: NDArray[np.float32], voxel_mm3: float) -> NDArray[np.bool_
     core = ndimage.binary_erosion(air)
     boxes = ndimage.find_objects(labels)
     lung = np.zeros(count + 1, bool)
-    thinnest_lung = None
+    main = None  # 5th, 25th and 50th percentile of the largest region of lung
     for label in np.argsort(-volume_ml):
         if volume_ml[label] < SMALLEST_PART_ML:
             break
@@ -231,13 +231,14 @@ def _lung_parts(mean: NDArray[np.float32], voxel_mm3: float) -> NDArray[np.bool_
         part = labels[box] == label
         inner = part & core[box]
         hu = mean[box][inner if inner.any() else part]
-        large = volume_ml[label] >= LARGE_ML and not np.any(at_cut[box] & part)
+        is_cut = bool(np.any(at_cut[box] & part))
+        large = volume_ml[label] >= LARGE_ML and not is_cut
         if np.count_nonzero(hu < GAS_BELOW_HU) >= (GAS_FRACTION_OF_LARGE if large else GAS_FRACTION) * hu.size:
             continue
-        thin, quarter = np.percentile(hu, (5, 25))
-        if thinnest_lung is None:
-            thinnest_lung = thin
-        elif not large and quarter < thinnest_lung:  # gas on a scanner that shows gas too dense
+        spread = np.percentile(hu, (5, 25, 50))
+        main = spread if main is None else main
+        # Gas on a scanner that shows gas too dense; the foam of the table and the air in clothes below the body.
+        if (not large and spread[1] < main[0]) or (is_cut and spread[2] < main[1]):
             continue
         lung[label] = True
     if volume_ml[lung].sum() < min(SMALLEST_LUNG_ML, SMALLEST_LUNG_FRACTION * mean.size * voxel_mm3 / 1000):
