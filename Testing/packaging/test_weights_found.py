@@ -19,7 +19,9 @@ import LungNoduleSegLib
 from LungNoduleSegLib import load_segmenter
 names = json.loads(sys.argv[4])
 crops = np.load(sys.argv[2])
-np.savez(sys.argv[3], **{name: load_segmenter(name, device="cpu").predict_crops(crops) for name in names})
+# "auto" chooses by a measurement, which may fall out differently in the next process; here results are compared.
+fixed = {"device": "cpu", "precision": "float32", "threads": 1}
+np.savez(sys.argv[3], **{name: load_segmenter(name, **fixed).predict_crops(crops) for name in names})
 print(LungNoduleSegLib.__file__)
 """
 
