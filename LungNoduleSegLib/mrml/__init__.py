@@ -17,6 +17,7 @@ _HOMES = {
     "read_dicom_seg": "dicom_seg",
     "read_nodules": "read",
     "rebuild": "publishing",
+    "scene_records": "read",
     "volume_from_ct": "volume",
     "write_dicom_seg": "dicom_seg",
     "write_scene_mrb": "bundle",

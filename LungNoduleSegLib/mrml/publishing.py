@@ -15,7 +15,7 @@ from .geometry import labelmap, numpy_matrix, to_world, volume_to_world
 from .hierarchy import place_beside
 from .points import fill_points
 from .read import SceneNodules, nodule_labels, read_nodules
-from .segments import SegmentRecord, segment_records
+from .segments import SegmentRecord, nodule_mask, segment_records
 from .table import fill_table
 from .transaction import SceneTransaction
 
@@ -139,14 +139,12 @@ def _add_segments(
         local = _ijk_to_ras(volume_node)
     else:
         local = np.linalg.inv(to_world(node)) @ volume_to_world(volume_node)
-    for record, nodule in zip(records, result.nodules, strict=True):
+    nodules = {nodule.uid: nodule for nodule in result.nodules}
+    for record in records:
         if segmentation.GetSegment(record.segment_id) is not None:
             raise InputError(f"{node.GetName()!r} has a segment with the UID {record.segment_id} already")
-        (k0, j0, i0), (k1, j1, i1) = nodule.bounds_kji
-        mask = np.asarray(result.labels[k0:k1, j0:j1, i0:i1]) == nodule.label
-        if not mask.any():
-            raise InputError(f"{nodule.name} has no voxel in the result's labels")
-        segment = _segment(record, labelmap(mask, (k0, j0, i0), local))
+        nodule = nodules[record.segment_id]
+        segment = _segment(record, labelmap(nodule_mask(result, nodule), nodule.bounds_kji[0], local))
         transaction.on_error(lambda segment_id=record.segment_id: segmentation.RemoveSegment(segment_id))
         if not segmentation.AddSegment(segment, record.segment_id):
             raise RuntimeError(f"Slicer did not add the segment {record.name!r}.")

@@ -13,7 +13,7 @@ import vtk
 from LungNoduleSegLib.nodules import Nodule, measure_nodule
 
 from .geometry import numpy_matrix, to_world, voxels
-from .segments import LABEL_TAG, PROBABILITY_TAG, TERMINOLOGY_TAG, UID_TAG, side_of_terminology
+from .segments import LABEL_TAG, PROBABILITY_TAG, TAGS, TERMINOLOGY_TAG, UID_TAG, SegmentRecord, side_of_terminology
 from .volume import ct_from_volume
 
 if TYPE_CHECKING:
@@ -105,6 +105,18 @@ def read_nodules(segmentation_node, volume_node, *, ct: CT | None = None) -> Sce
         names.append(segment.GetName())
         kept.append(segment_id)
     return SceneNodules(labels, tuple(nodules), tuple(names), tuple(kept))
+
+
+def scene_records(segmentation_node, nodules: SceneNodules) -> list[SegmentRecord]:
+    """What the segments of `nodules` say about themselves now, for writing them to another format."""
+    segmentation = segmentation_node.GetSegmentation()
+    records = []
+    for nodule, segment_id in zip(nodules.nodules, nodules.segment_ids, strict=True):
+        segment = segmentation.GetSegment(segment_id)
+        tags = {key: value for key in TAGS if (value := segment_tag(segment, key))}
+        tags |= {UID_TAG: nodule.uid, LABEL_TAG: str(nodule.label)}
+        records.append(SegmentRecord(segment_id, segment.GetName(), segment.GetColor(), nodule.label, tags))
+    return records
 
 
 def segment_tag(segment, key: str) -> str:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from LungNoduleSegLib import __version__
 
 if TYPE_CHECKING:
+    from LungNoduleSegLib.nodules import Nodule
     from LungNoduleSegLib.segmenter import Result
 
 UID_TAG = "LungNoduleSeg.UID"
@@ -21,6 +24,8 @@ ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
 ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
 # vtkSegment::GetTerminologyEntryTagName()
 TERMINOLOGY_TAG = "TerminologyEntry"
+
+TAGS = (UID_TAG, LABEL_TAG, PROBABILITY_TAG, MODEL_TAG, ALGORITHM_TYPE_TAG, ALGORITHM_NAME_TAG, TERMINOLOGY_TAG)
 
 ALGORITHM_TYPES = ("AUTOMATIC", "SEMIAUTOMATIC")
 _NODULE = (
@@ -67,10 +72,31 @@ def terminology_entry(side: str) -> str:
     return f"{_NODULE}{_LUNG}~{_SIDES[side]}"
 
 
+@dataclass(frozen=True)
+class Terminology:
+    """The codes of one segment, each (value, scheme, meaning) or None."""
+
+    category: tuple[str, str, str] | None
+    kind: tuple[str, str, str] | None
+    region: tuple[str, str, str] | None
+    region_modifier: tuple[str, str, str] | None
+
+
+def parse_terminology(entry: str) -> Terminology:
+    """The codes in Slicer's serialised terminology; what is missing in it is None."""
+    parts = entry.rstrip("|").split("~")
+    codes: list[tuple[str, str, str] | None] = []
+    for part in parts + [""] * (7 - len(parts)):
+        scheme, _, rest = part.partition("^")
+        value, _, meaning = rest.partition("^")
+        codes.append((value, scheme, meaning) if scheme and value and meaning else None)
+    return Terminology(codes[1], codes[2], codes[5], codes[6])
+
+
 def side_of_terminology(entry: str) -> str:
     """``"left"``, ``"right"`` or ``""``: the inverse of :func:`terminology_entry`, for any lung terminology."""
-    modifier = entry.rpartition("~")[2].rstrip("|")
-    return next((side for side, code in _SIDES.items() if side and modifier == code), "")
+    modifier = parse_terminology(entry).region_modifier
+    return {"24028007": "right", "7771000": "left"}.get(modifier[0] if modifier else "", "")
 
 
 def segment_color(index: int) -> tuple[float, float, float]:
@@ -89,8 +115,14 @@ def algorithm_name(model: str) -> str:
     return f"LungNoduleSeg {model} {__version__}"[:64]
 
 
+def nodule_mask(result: Result, nodule: Nodule) -> np.ndarray:
+    """The voxels of one nodule in the labels of its result, bool [k, j, i] on the nodule's box."""
+    (k0, j0, i0), (k1, j1, i1) = nodule.bounds_kji
+    return np.asarray(result.labels[k0:k1, j0:j1, i0:i1]) == nodule.label
+
+
 def segment_records(result: Result, *, first_label: int = 1) -> list[SegmentRecord]:
-    """One record per nodule of `result`, in its order.
+    """One record per nodule of `result` that has voxels in its labels, in its order.
 
     Parameters
     ----------
@@ -105,6 +137,8 @@ def segment_records(result: Result, *, first_label: int = 1) -> list[SegmentReco
         raise ValueError(f"Expected argument `result.kind` to be one of {ALGORITHM_TYPES}, got {kind!r}.")
     records = []
     for nodule in result.nodules:
+        if not nodule_mask(result, nodule).any():
+            continue  # where candidates overlap, a more probable nodule may cover another one wholly
         label = nodule.label + first_label - 1
         tags = {
             UID_TAG: nodule.uid,

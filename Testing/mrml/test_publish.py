@@ -84,7 +84,7 @@ def test_results_follow_the_ct_when_it_is_moved(scene, volume):
     transform, _ = parent_transform(scene)
     volume.SetAndObserveTransformNodeID(transform.GetID())
     published = publish(result_on(volume), volume)
-    moved, matrix = parent_transform(scene, angle=-50.0)
+    moved, _ = parent_transform(scene, angle=-50.0)
     transform.SetAndObserveTransformNodeID(moved.GetID())
     nodules = read_nodules(published.segmentation, volume)
     np.testing.assert_array_equal(nodules.labels, sample_ct()[1])
@@ -212,6 +212,8 @@ def test_hundred_nodules(scene):
     ct, _ = sample_ct()
     ct = type(ct).from_array(np.where(labels > 0, 20, -900).astype(np.int16), spacing_mm=(2.5, 0.7, 0.7))
     volume = volume_from_ct(ct, scene)
-    result = result_of(ct, labels, uids=[f"2.25.{number}" for number in range(1, 101)], probability=lambda _: 0.5)
+    result = result_of(
+        ct, labels, uids=[f"2.25.{number}" for number in range(1, 101)], probability=lambda label: 1 - label / 1000
+    )
     published = publish(result, volume)
     np.testing.assert_array_equal(read_nodules(published.segmentation, volume).labels, labels)

@@ -104,7 +104,9 @@ def test_more_than_255_nodules(scene, tmp_path):
         k, j, i = 3 * (number // 100), 6 * (number // 10 % 10), 6 * (number % 10)
         labels[k : k + 2, j : j + 3, i : i + 3] = number + 1
     ct = CT.from_array(np.where(labels > 0, 20, -900), spacing_mm=(2.5, 0.7, 0.7))
-    result = result_of(ct, labels, uids=[f"2.25.{n}" for n in range(1, 301)], probability=lambda _: 0.5)
+    result = result_of(
+        ct, labels, uids=[f"2.25.{n}" for n in range(1, 301)], probability=lambda label: 1 - label / 1000
+    )
     write_seg_nrrd(tmp_path / "many.seg.nrrd", result)
     node = load(scene, tmp_path / "many.seg.nrrd")
     np.testing.assert_array_equal(read_nodules(node, volume_from_ct(ct, scene)).labels, labels)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from slicer_harness.samples import result_of, sample_ct
 
 from LungNoduleSegLib import __version__
+from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.mrml import segments
 
 
@@ -88,3 +90,12 @@ def test_manual_results_are_refused():
 
 def test_algorithm_name_fits_dicom():
     assert len(segments.algorithm_name("x" * 200)) == 64  # value representation LO
+
+
+def test_a_nodule_under_another_has_no_segment():
+    ct, labels = sample_ct()
+    result = result_of(ct, labels)
+    hidden = Candidate((7, 18, 16), np.ones((2, 2, 2), bool), 0.5, 0.5, (0.0, 0.0, 0.0), 5.0)
+    result = replace(result, candidates=(*result.candidates, hidden))
+    assert len(result.nodules) == 4 and not segments.nodule_mask(result, result.nodules[3]).any()
+    assert [record.label for record in segments.segment_records(result)] == [1, 2, 3]

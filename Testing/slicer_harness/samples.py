@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from scipy.ndimage import find_objects
 
 from LungNoduleSegLib.ct import CT
+from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.nodules import measure_nodule
+from LungNoduleSegLib.segmenter import Result
 
 AIR_HU, SOLID_HU = -850, 40
 UIDS = ("2.25.1001", "2.25.1002", "2.25.1003")
@@ -42,22 +47,42 @@ def sample_ct(ijk_to_ras: np.ndarray | None = None, series_uid: str = "1.2.3.4")
 
 
 def result_of(
-    ct: CT, labels: np.ndarray, *, kind: str = "AUTOMATIC", model: str = "model-2-compact", uids=UIDS, probability=None
-):
-    """The result whose nodules are `labels`; probabilities fall with the label, sides alternate, the third unknown."""
-    from LungNoduleSegLib.segmenter import Result
+    ct: CT,
+    labels: np.ndarray,
+    *,
+    kind: str = "AUTOMATIC",
+    model: str = "model-2-compact",
+    uids: Sequence[str] = UIDS,
+    probability: Callable[[int], float] = lambda label: 0.95 - 0.1 * label,
+) -> Result:
+    """The result whose nodules are `labels`: known UIDs, right, left and unknown sides in turn.
 
-    nodules = []
-    for label in range(1, int(labels.max()) + 1):
-        nodules.append(
-            measure_nodule(
-                labels == label,
-                (0, 0, 0),
-                ct,
-                label=label,
-                probability=0.95 - 0.1 * label if probability is None else probability(label),
-                uid=uids[label - 1],
-                side=("right", "left", "")[(label - 1) % 3],
-            )
+    Probabilities must fall with the label, because a result numbers its nodules by them.
+    """
+    candidates, measured = [], {}
+    for label, box in enumerate(find_objects(labels), start=1):
+        mask = labels[box] == label
+        offset = tuple(side.start for side in box)
+        nodule = measure_nodule(
+            mask,
+            offset,
+            ct,
+            label=label,
+            probability=probability(label),
+            uid=uids[label - 1],
+            side=("right", "left", "")[(label - 1) % 3],
         )
-    return Result(ct=ct, labels=labels, nodules=nodules, model=model, kind=kind)
+        candidate = Candidate(
+            offset, mask, nodule.probability, nodule.probability, nodule.centroid_ras, nodule.equivalent_diameter_mm
+        )
+        candidates.append(candidate)
+        measured[id(candidate)] = nodule
+    return Result(
+        ct=ct,
+        candidates=tuple(candidates),
+        threshold=0.0,
+        min_diameter_mm=0.0,
+        model=model,
+        kind=kind,
+        _measured=measured,
+    )

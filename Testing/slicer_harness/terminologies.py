@@ -1,4 +1,4 @@
-"""The application ships three large terminology files; its logic stays silent with three small ones of the same names."""
+"""Small terminology files: with them under the names of the application's large ones, its logic stays silent."""
 
 from __future__ import annotations
 
