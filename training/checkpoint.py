@@ -24,9 +24,10 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError("no checkpoint found", path=path, remedy="Train from the start, without --resume.") from None
+        raise InputError("no checkpoint found", path=path, remedy="Check the name of the run, or train it.") from None
     except Exception as error:
-        raise InputError(f"checkpoint not readable ({error})", path=path, remedy="Delete it and train again.") from error
+        finding = f"checkpoint not readable ({error})"
+        raise InputError(finding, path=path, remedy="Delete it and train again.") from error
 
 
 class Averaged:

@@ -14,5 +14,5 @@ def log_look(folder: Path, run: str, figures: dict[str, Any]) -> None:
     """Append one line: when, which run, which figures."""
     folder.mkdir(parents=True, exist_ok=True)
     line = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "run": run, "figures": figures}
-    with open(folder / FILE, "a", encoding="utf-8") as stream:
+    with (folder / FILE).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ class RunConfig:
     """
 
     network: NetworkConfig
-    normalisation: Normalisation = Normalisation()
-    sampling: SamplingConfig = SamplingConfig()
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     samples: int = 100_000
     cooldown: int = 25_000
     warmup: int = 3_000
@@ -206,7 +206,7 @@ class Trainer:
     def _log(self, figures: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         line = {"samples": self.samples, "lr": round(self.learning_rate(), 7), **figures}
-        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as stream:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
 

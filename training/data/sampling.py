@@ -36,7 +36,8 @@ class SamplingConfig:
     gain, offset, noise
         Changes of the normalised intensities.
     lone_slice_share
-        Share of images whose neighbouring slices are replaced by the middle one, as `predict_crops` does with one slice.
+        Share of images whose neighbouring slices are replaced by the middle one, as `predict_crops` does with a single
+        slice.
     """
 
     tile_px: int = 128
@@ -79,7 +80,6 @@ class Sampler:
         rng = np.random.default_rng([self.seed, step])
         config = self.config
         from_scans = round(config.batch_size * config.scan_share) if self.scans else 0
-        # Random rounding, so that small shares are not always rounded away.
         images, labels, floors = [], [], []
         for number in range(config.batch_size):
             if number < from_scans:
