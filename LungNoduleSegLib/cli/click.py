@@ -78,5 +78,5 @@ def click(
         device=device,
         series=series,
         check=check,
-        work=lambda segmenter, volume, _, tell: segmenter.click(volume, positive_ras=inside, negative_ras=outside),
+        work=lambda segmenter, volume, _, tell: segmenter.click(volume, inside, outside, progress=tell),
     )

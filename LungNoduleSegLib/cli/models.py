@@ -36,11 +36,12 @@ def models(
     console = out()
     console.print(table)
     for entry in entries:
-        if not entry.available and entry.card.how_to_get:
-            console.print(f"{entry.card.name}: {entry.card.how_to_get}", style="dim")
+        if not entry.available:
+            said = [entry.reason, entry.card.how_to_get]
+            console.print(f"{entry.name}: {' '.join(filter(None, said))}", style="dim", markup=False)
     for entry in entries:
         if entry.available:
-            console.print(f"{entry.card.name}: {entry.path}", style="dim")
+            console.print(f"{entry.name}: {entry.path}", style="dim", markup=False)
 
 
 def _size(size_bytes: int | None) -> str:
@@ -54,6 +55,8 @@ def _as_json(entry) -> dict:
         "parameters": card.parameters,
         "size_bytes": card.size_bytes,
         "available": entry.available,
+        "reason": entry.reason,
+        "shipped": entry.shipped,
         "path": None if entry.path is None else str(entry.path),
-        "card": card.to_json() if not isinstance(card.to_json(), str) else json.loads(card.to_json()),
+        "card": card.to_dict(),
     }

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from LungNoduleSegLib import __version__
 from LungNoduleSegLib.report import draw, planes, scene3d
-from LungNoduleSegLib.report.text import RESEARCH_USE, best_sentence, headline, ras_text, training_sentence
+from LungNoduleSegLib.report.text import RESEARCH_USE, best_place, best_sentence, headline, ras_text, training_sentence
 
 PAGE_NODULES = 8  # more rows than this and the page is no overview
 TABLE_ROWS = 14
@@ -126,15 +126,17 @@ _COLUMNS = ((0, "l", ""), (34, "l", "side"), (190, "r", "axes, mm"), (280, "r", 
 
 def _table(pen: ImageDraw.ImageDraw, result, x: float, top: int) -> None:
     if not result.nodules:
-        lines = [best_sentence(result)] if result.best is not None else []
-        lines += [f"Nothing reached the threshold of {result.threshold:.2f}."] if result.threshold is not None else []
-        y: float = top + 40
+        lines = list(filter(None, [best_sentence(result)]))
+        if result.threshold is not None:
+            small = result.min_diameter_mm
+            lines.append(f"Nothing of at least {small:.1f} mm reached the threshold of {result.threshold:.2f}.")
+        y = top + 40
         for line in lines:
             for piece in draw.wrap(line, 20, WIDTH - MARGIN - x):
                 draw.write(pen, (x, y), piece, 20)
                 y += 30
         return
-    y = top + 30.0
+    y = top + 30
     for at, side, name in _COLUMNS:
         draw.write(pen, (x + at, y), name, 17, draw.MUTED, side + "s")
     pen.line([(x, y + 10), (WIDTH - MARGIN, y + 10)], fill=draw.LINE)
@@ -146,9 +148,9 @@ def _table(pen: ImageDraw.ImageDraw, result, x: float, top: int) -> None:
                  f"{nodule.volume_mm3:,.0f}", nodule.attenuation)  # fmt: skip
         for (at, side, _), cell in zip(_COLUMNS, cells):
             draw.write(pen, (x + at + (20 if at == 0 else 14 if at == 34 else 0), y), cell, 18, draw.TEXT, side + "s")
-        at, span = x + _COLUMNS[-1][0], WIDTH - MARGIN - x - _COLUMNS[-1][0] - 52
-        pen.rounded_rectangle([at, y - 11, at + span, y - 3], 4, fill=draw.LINE)
-        pen.rounded_rectangle([at, y - 11, at + max(8, span * nodule.probability), y - 3], 4, fill=rgb)
+        bar, span = x + _COLUMNS[-1][0], WIDTH - MARGIN - x - _COLUMNS[-1][0] - 52
+        pen.rounded_rectangle([bar, y - 11, bar + span, y - 3], 4, fill=draw.LINE)
+        pen.rounded_rectangle([bar, y - 11, bar + max(8, span * nodule.probability), y - 3], 4, fill=rgb)
         draw.write(pen, (WIDTH - MARGIN, y), f"{nodule.probability:.2f}", 18, draw.TEXT, "rs")
     if len(result.nodules) > TABLE_ROWS:
         left = len(result.nodules) - TABLE_ROWS
@@ -199,9 +201,10 @@ def _field_mm(ct, nodule) -> float:
 
 def _best_row(result) -> Image.Image | None:
     """The place of the highest probability, when nothing was found."""
-    if result.best is None:
+    best = best_place(result)
+    if best is None:
         return None
-    probability, point = result.best
+    point = best.ras
     picture, pen = _canvas(TILE)
     pen.rectangle([MARGIN, 0, MARGIN + NOTE - GAP, TILE], fill=draw.PANEL)
     x, y = MARGIN + 26, 44
@@ -209,7 +212,7 @@ def _best_row(result) -> Image.Image | None:
     for line in draw.wrap("The place with the highest probability in this CT:", 17, NOTE - 60):
         y += 28
         draw.write(pen, (x, y), line, 17, draw.MUTED)
-    for line in (f"probability {probability:.2f}", ras_text(point)):
+    for line in (f"probability {best.probability:.2f}", ras_text(point)):
         y += 34
         draw.write(pen, (x, y), line, 18)
     _paste_views(picture, result, point, point, 60.0, None)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from LungNoduleSegLib import __version__
-from LungNoduleSegLib.report.text import RESEARCH_USE, training_sentence
+from LungNoduleSegLib.report.text import RESEARCH_USE, best_place, training_sentence
 
 SCHEMA = 1
 _PACKAGES = ("numpy", "scipy", "torch", "SimpleITK", "pydicom", "safetensors", "pillow", "vtk", "slicer-core")
@@ -69,7 +69,7 @@ def run_record(
     left_out
         File name to the sentence that says why it was not written.
     """
-    ct, best = result.ct, result.best
+    ct, best, place = result.ct, result.best, best_place(result)
     return {
         "schema": SCHEMA,
         "command": command,
@@ -92,7 +92,11 @@ def run_record(
         },
         "seen_in_training": result.seen_in_training,
         "warnings": [*filter(None, [training_sentence(result)]), *result.warnings],
-        "highest_probability": None if best is None else {"probability": best[0], "ras_mm": list(best[1])},
+        "highest_probability": {
+            "voxel": None if best is None else {"probability": best[0], "ras_mm": best[1]},
+            "candidate": asdict(place) if result.candidates and place is not None else None,
+        },
+        "candidates": len(result.candidates),
         "nodules": [plain(asdict(nodule)) for nodule in result.nodules],
         "files": files,
         "left_out": dict(left_out),

@@ -155,7 +155,7 @@ def _work(source: str, target: str) -> None:
 
     with np.load(source) as data:
         size, count = int(data["size"]), int(data["count"])
-        lungs = _surface(data["lungs"], data["lungs_to_ras"], 2.0)
+        lungs = _surface(data["lungs"], data["lungs_to_ras"], 3.0)  # the mask is made on a coarse grid
         masks = [(data[f"mask{n}"], data[f"to_ras{n}"], data[f"rgb{n}"]) for n in range(count)]
     blobs = [(_surface(mask, to_ras, 0.5), rgb) for mask, to_ras, rgb in masks]
     bounds = [surface.GetBounds() for surface in [lungs, *(b for b, _ in blobs)] if surface is not None]

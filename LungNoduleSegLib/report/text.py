@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 RESEARCH_USE = "For research use only: not a medical device, not for diagnosis or treatment."
@@ -22,12 +23,32 @@ def ras_text(point: Sequence[float]) -> str:
     return ", ".join(f"{pair[v < 0]} {abs(v):.1f}" for pair, v in zip(names, point)) + " mm"
 
 
+@dataclass(frozen=True)
+class BestPlace:
+    """The most probable place of a run: ``probability`` 0..1, ``ras`` in mm, ``diameter_mm`` of a candidate or None."""
+
+    probability: float
+    ras: tuple[float, float, float]
+    diameter_mm: float | None = None
+
+
+def best_place(result: Any) -> BestPlace | None:
+    """The best candidate, which a threshold is applied to; without any, the voxel that the network rated highest."""
+    if result.candidates:
+        best = max(result.candidates, key=lambda candidate: candidate.probability)
+        return BestPlace(best.probability, best.centroid_ras, best.diameter_mm)
+    if result.best is None:
+        return None
+    return BestPlace(result.best[0], tuple(result.best[1]))
+
+
 def best_sentence(result: Any) -> str:
     """The highest probability and its place, for a run that found nothing; empty where nothing was rated."""
-    if result.best is None:
+    best = best_place(result)
+    if best is None:
         return ""
-    probability, point = result.best
-    return f"Highest probability {probability:.2f} at {ras_text(point)}."
+    what = "of a voxel" if best.diameter_mm is None else f"of a candidate ({best.diameter_mm:.1f} mm)"
+    return f"Highest probability {what}: {best.probability:.2f} at {ras_text(best.ras)}."
 
 
 def training_sentence(result: Any) -> str:
