@@ -183,6 +183,8 @@ def _slice(
         raise InputError(f"PixelSpacing is {spacing.tolist()}, not positive", path=file.shown, remedy=DAMAGED)
     row, column = _unit_vectors(cosines, file) if cosines is not None else (None, None)
     slope, intercept = _numbers(rescale, "RescaleSlope", 1, file), _numbers(rescale, "RescaleIntercept", 1, file)
+    if slope is not None and slope[0] == 0:
+        raise InputError("RescaleSlope is 0", path=file.shown, remedy=DAMAGED)
     if image.get("ModalityLUTSequence"):
         raise InputError(
             "a modality look-up table instead of RescaleSlope and RescaleIntercept", path=file.shown,

@@ -81,6 +81,16 @@ def _opened(file: SourceFile) -> Dataset:
         raise InputError(f"damaged DICOM file ({error})", path=file.shown, remedy=DAMAGED) from error
     if "PixelData" not in dataset:
         raise InputError("no pixel data in it, or a truncated file", path=file.shown, remedy=DAMAGED)
+    if not hasattr(dataset, "file_meta"):
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    uid = dataset.file_meta.get("TransferSyntaxUID")
+    if uid is None:
+        # Files of old scanners have no meta header; pydicom has found out the encoding while reading.
+        implicit, little = dataset.original_encoding
+        native = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = native if little else pydicom.uid.ExplicitVRBigEndian
+    elif not pydicom.uid.UID(uid).is_transfer_syntax:
+        raise InputError(f"unknown transfer syntax {uid}", path=file.shown, remedy=DAMAGED)
     return dataset
 
 
