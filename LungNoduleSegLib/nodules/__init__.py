@@ -3,7 +3,7 @@
 from LungNoduleSegLib.nodules.components import Component, components, fill_cavities, hysteresis_components
 from LungNoduleSegLib.nodules.measure import measure_nodule
 from LungNoduleSegLib.nodules.nodule import ATTENUATIONS, SIDES, Nodule, equivalent_diameter_mm, new_uid
-from LungNoduleSegLib.nodules.side import lungs_midline, nodule_side
+from LungNoduleSegLib.nodules.side import SideFinder, lungs_midline, nodule_side
 from LungNoduleSegLib.nodules.table import COLUMNS, read_csv, rows, write_csv
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "SIDES",
     "Component",
     "Nodule",
+    "SideFinder",
     "components",
     "equivalent_diameter_mm",
     "fill_cavities",

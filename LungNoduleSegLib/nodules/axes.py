@@ -196,7 +196,7 @@ def _longest_perpendicular(
     longest = float(extent.max())
     equal = np.flatnonzero(extent >= longest - TIE_MM)
     middle = float(((start + end) / 2) @ to_mm @ along)
-    chosen = equal[np.argmin(np.abs(places[equal] - middle))]
+    chosen = equal[np.argmin(np.round(np.abs(places[equal] - middle) / TIE_MM))]  # rounded: ties go to the first
     ends = np.array([[places[chosen], bottom[chosen]], [places[chosen], top[chosen]]])
     return longest, np.linalg.solve((to_mm @ basis).T, ends.T).T
 

@@ -19,44 +19,41 @@ MIN_LUNG_VOXELS = 50
 """Fewer voxels of a lung than this say nothing about where the midline runs."""
 
 
-def nodule_side(
-    mask: NDArray[np.bool_],
-    offset_kji: ArrayLike,
-    lungs: NDArray[np.uint8] | None,
-    ijk_to_ras: ArrayLike,
-    *,
-    midline_mm: float | None = None,
-) -> str:
-    """ "right" or "left" of the patient, "" where neither the lungs nor a midline tell.
+class SideFinder:
+    """Says for the nodules of one scan which side of the patient they lie on; the lungs are looked through once.
 
-    The lung that the nodule touches decides; if it touches both or none, the lung around it; if there is none within
-    :data:`SEARCH_MM`, its x against the midline between the lungs.
+    The lung that the nodule touches most decides; if it touches none, the lung nearest to it within
+    :data:`SEARCH_MM`; if there is none either, its x against the midline between the lungs.
 
     Parameters
     ----------
-    mask
-        bool [k, j, i] crop with at least one voxel.
-    offset_kji
-        First voxel of the crop in the CT.
     lungs
-        uint8 [k, j, i] on the CT's grid, 1 = right lung, 2 = left lung; or None. A mask that does not tell the lungs
-        apart (all 1) serves for the midline only, see :func:`lungs_midline`.
+        uint8 [k, j, i] on the CT's grid, 1 = right lung, 2 = left lung, 0 = background. A mask that does not tell the
+        lungs apart (bool, or all 1) serves for the midline only; None leaves every side open.
     ijk_to_ras
         (4, 4) of the CT.
-    midline_mm
-        x of the midline in RAS mm; default :func:`lungs_midline`. Give it where many nodules share one scan.
     """
-    matrix = np.asarray(ijk_to_ras, dtype=np.float64)
-    if lungs is not None and _told_apart(lungs, midline_mm):
-        near = _votes(mask, offset_kji, lungs, matrix)
-        if near:
-            return near
-    if midline_mm is None and lungs is not None:
-        midline_mm = lungs_midline(lungs, matrix)
-    if midline_mm is None:
-        return ""
-    x = centroid_ras(mask, offset_kji, matrix)[0]
-    return "right" if x > midline_mm else "left"
+
+    def __init__(self, lungs: NDArray | None, ijk_to_ras: ArrayLike):
+        self._matrix = np.asarray(ijk_to_ras, dtype=np.float64)
+        self.midline_mm = None if lungs is None else lungs_midline(lungs, self._matrix)
+        self._lungs = None if lungs is None or lungs.dtype == bool or not (lungs == LEFT_LUNG).any() else lungs
+
+    def __call__(self, mask: NDArray[np.bool_], offset_kji: ArrayLike) -> str:
+        """ "right", "left", or "" where nothing tells; ``mask`` bool [k, j, i] crop, its first voxel ``offset_kji``."""
+        if self._lungs is not None:
+            side = _votes(mask, offset_kji, self._lungs, self._matrix)
+            if side:
+                return side
+        if self.midline_mm is None:
+            return ""
+        x = centroid_ras(mask, offset_kji, self._matrix)[0]  # RAS: x grows towards the patient's right
+        return "right" if x > self.midline_mm else "left"
+
+
+def nodule_side(mask: NDArray[np.bool_], offset_kji: ArrayLike, lungs: NDArray | None, ijk_to_ras: ArrayLike) -> str:
+    """Side of one nodule; for several of one scan make a :class:`SideFinder` once."""
+    return SideFinder(lungs, ijk_to_ras)(mask, offset_kji)
 
 
 def lungs_midline(lungs: NDArray, ijk_to_ras: ArrayLike) -> float | None:
@@ -83,11 +80,6 @@ def _mean_x(lung: NDArray[np.bool_], matrix: NDArray[np.float64]) -> float:
         for axis, n in enumerate(lung.shape)
     ]
     return float(matrix[0, :3] @ kji[::-1] + matrix[0, 3])
-
-
-def _told_apart(lungs: NDArray, midline_mm: float | None) -> bool:
-    # With a midline at hand the array has been looked at: a second pass over the whole volume is not worth its time.
-    return lungs.dtype != bool and (midline_mm is not None or bool((lungs == LEFT_LUNG).any()))
 
 
 def _votes(mask: NDArray[np.bool_], offset_kji: ArrayLike, lungs: NDArray, matrix: NDArray[np.float64]) -> str:

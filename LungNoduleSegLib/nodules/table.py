@@ -64,7 +64,7 @@ def write_csv(path: str | os.PathLike[str], nodules: Iterable[Nodule]) -> Path:
             writer.writerows(rows(nodules))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, target)
+        beside.replace(target)
     except OSError as error:
         raise InputError(
             f"the table could not be written ({error.strerror or error})",
