@@ -119,6 +119,11 @@ class Card:
         return tuple(numbers)
 
     @property
+    def stem(self) -> str:
+        """Name, without suffix, of its files in the user's folder; the version keeps two versions apart."""
+        return f"{self.name}-{self.version}"
+
+    @property
     def default_operating_point(self) -> Mapping[str, Any] | None:
         """The operating point that a run uses unless told otherwise; None for a card without any."""
         return next((point for point in self.operating_points if point.get("default")), None)

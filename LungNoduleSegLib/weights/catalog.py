@@ -75,7 +75,8 @@ def scan() -> Catalog:
 
     Of several cards of one name the one whose weights are there stands first, then the newer version, then the
     shipped one: weights that the user trained or imported for a listed model are used at once, an update of the program
-    replaces older weights in the user's folder, and nothing replaces shipped weights without a higher version.
+    replaces older weights in the user's folder, and nothing replaces shipped weights without a higher version. Only a
+    copy with the same SHA-256 in the user's folder stands before the shipped file: it is there because that is damaged.
     """
     found: list[CatalogEntry] = []
     problems: list[WeightsError] = []
@@ -164,5 +165,14 @@ def _cards_in(folder: Path | None) -> list[Path]:
 
 
 def _first(entries: Iterable[CatalogEntry]) -> CatalogEntry:
-    ranked = sorted(entries, key=lambda entry: (entry.available, entry.card.version_key, entry.shipped))
+    entries = list(entries)
+    hashes = {entry.card.sha256 for entry in entries if entry.shipped}
+
+    def standing(entry: CatalogEntry) -> tuple:
+        card = entry.card
+        origin = 1 if entry.shipped else 2 if card.sha256 in hashes else 0
+        # Of two cards in the user's folder the one that import and download wrote: they mend what is damaged.
+        return (entry.available, card.version_key, origin, entry.card_path.stem == card.stem)
+
+    ranked = sorted(entries, key=standing)
     return replace(ranked[-1], hides=tuple(entry.card_path for entry in ranked[:-1]))

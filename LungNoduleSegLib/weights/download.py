@@ -21,11 +21,6 @@ Progress = Callable[[float, str], None]
 _REPORT_S = 0.1
 
 
-def own_stem(card: Card) -> str:
-    """Name, without suffix, that a model has in the user's folder; the version keeps two versions apart."""
-    return f"{card.name}-{card.version}"
-
-
 def question_for(card: Card, folder: Path) -> str:
     """What the user is asked before anything is fetched: model, size, host, place and licence."""
     return (
@@ -57,7 +52,7 @@ def download(
 
     Returns
     -------
-    The model's entry with its weights; ``entry`` itself, unasked, where they are there already.
+    The model's entry with its weights; ``entry`` itself, unasked, where they are there and undamaged.
 
     Raises
     ------
@@ -67,7 +62,7 @@ def download(
         When there is no address, the server fails, the disk is full, or the content is not the one of the card.
     """
     card = entry.card
-    if entry.available:
+    if entry.available and entry.path is not None and sha256_of(entry.path, cancel) == card.sha256:
         return entry
     if card.url is None or card.file is None:
         raise WeightsError(f"{card.name} cannot be downloaded", path=entry.card_path, remedy=entry.remedy)
@@ -84,7 +79,7 @@ def download(
         stop_if(cancel)
         say(0.0, f"Another process is downloading {card.name}; waiting for it")
 
-    stem = own_stem(card)
+    stem = card.stem
     with locked(folder / f".{stem}.lock", waiting=waiting) as exclusive:
         finished = _finished(card, folder, cancel)
         if finished is None:
@@ -100,7 +95,7 @@ def download(
 
 def _finished(card: Card, folder: Path, cancel: Callable[[], bool] | None) -> CatalogEntry | None:
     """The entry, where another process (or an earlier run without its last step) has brought the right file."""
-    weights = folder / f"{own_stem(card)}.safetensors"
+    weights = folder / f"{card.stem}.safetensors"
     if not weights.is_file() or weights.stat().st_size != card.size_bytes or sha256_of(weights, cancel) != card.sha256:
         return None
     return _enter(card, folder)
@@ -135,7 +130,7 @@ def _fetch_right_content(card: Card, part: Path, say: Progress, cancel: Callable
 
 
 def _publish(card: Card, part: Path, folder: Path) -> CatalogEntry:
-    weights = folder / f"{own_stem(card)}.safetensors"
+    weights = folder / f"{card.stem}.safetensors"
     try:
         commit(part, weights)
     except OSError as error:
@@ -145,7 +140,7 @@ def _publish(card: Card, part: Path, folder: Path) -> CatalogEntry:
 
 def _enter(card: Card, folder: Path) -> CatalogEntry:
     """Write the card beside the weights, so that they are still known when the program has a newer card."""
-    stem = own_stem(card)
+    stem = card.stem
     own = card.with_file(f"{stem}.safetensors", card.sha256 or "", card.size_bytes or 0)
     own.write(folder / f"{stem}.json")
     return entry_of(own, folder / f"{stem}.json", shipped=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
 from os import PathLike
@@ -13,7 +14,6 @@ from typing import IO
 from LungNoduleSegLib.errors import WeightsError
 from LungNoduleSegLib.weights.card import CARD_BYTES, Card
 from LungNoduleSegLib.weights.catalog import CatalogEntry, entry_of, scan, unknown
-from LungNoduleSegLib.weights.download import own_stem
 from LungNoduleSegLib.weights.files import BLOCK, cannot_write, locked, replacing, sha256_of
 from LungNoduleSegLib.weights.locations import shipped_folder, user_folder
 
@@ -31,7 +31,7 @@ def import_file(path: str | PathLike[str]) -> CatalogEntry:
 
     Returns
     -------
-    The model's entry. Where the same content is there already, its entry, and nothing is written.
+    The model's entry. Where the same content is there already, undamaged, its entry, and nothing is written.
 
     Raises
     ------
@@ -129,7 +129,8 @@ def _import_zip(path: Path) -> CatalogEntry:
                     _copy_at_most(source, handle, card.size_bytes or 0)
 
             return _import(card, copy, path)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:  # RuntimeError: a password
+    # RuntimeError: it asks for a password.
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise WeightsError(f"the archive cannot be read ({error})", path=path, remedy=_PAIR) from error
 
 
@@ -145,7 +146,7 @@ def _import(card: Card, copy: Callable[[Path], None], source: Path) -> CatalogEn
     present = _present(card, source)
     if present is not None:
         return present
-    folder, stem = user_folder(create=True), own_stem(card)
+    folder, stem = user_folder(create=True), card.stem
     with locked(folder / f".{stem}.lock"):
         own = card.with_file(f"{stem}.safetensors", card.sha256 or "", card.size_bytes or 0)
         with replacing(folder / f"{stem}.safetensors") as beside:
@@ -176,7 +177,7 @@ def _reading(source: Path):
 
 
 def _present(card: Card, source: Path) -> CatalogEntry | None:
-    """The entry with the same content, where it is in use; WeightsError where the import would never be used."""
+    """The same content in use and undamaged, if so; WeightsError where the import would never be used."""
     there = next((entry for entry in scan().entries if entry.name == card.name and entry.available), None)
     if there is None or there.card.version_key < card.version_key:
         return None
@@ -187,7 +188,8 @@ def _present(card: Card, source: Path) -> CatalogEntry | None:
             remedy="Give the model a newer version or another name in its card, or remove the newer one first.",
         )
     if there.card.sha256 == card.sha256:
-        return there
+        damaged = there.path is None or sha256_of(there.path) != card.sha256
+        return None if damaged else there
     first = "" if there.shipped else ", or remove the other one first"
     raise WeightsError(
         f"another content of {card.name} {card.version} is there already",
