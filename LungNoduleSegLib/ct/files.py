@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import math
+import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from LungNoduleSegLib.ct.plausible import check_values
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
@@ -34,6 +41,8 @@ def read_image(path: Path) -> CT:
     except RuntimeError as error:
         raise _unreadable(path, error) from error
     size = reader.GetSize()
+    if reader.HasMetaDataKey("Modality") and reader.GetMetaData("Modality") == "MET_MOD_MR":
+        raise InputError("an MR image, not a CT", path=path, remedy="Give a chest CT in HU.")
     if reader.GetNumberOfComponents() != 1:
         raise InputError(
             f"{reader.GetNumberOfComponents()} values per voxel (colour, vectors or several phases), not a CT",
@@ -45,6 +54,7 @@ def read_image(path: Path) -> CT:
             f"{len(size)}-D image ({shape}), not a 3-D volume", path=path,
             remedy="Save a single volume (one time point, all slices) as a file of its own.",
         )  # fmt: skip
+    _check_complete(path, reader)
     try:
         if len(size) > 3:
             reader.SetExtractSize((*size[:3], *(0,) * (len(size) - 3)))
@@ -59,10 +69,38 @@ def read_image(path: Path) -> CT:
     return ct
 
 
+def _check_complete(path: Path, reader: SimpleITK.ImageFileReader) -> None:
+    """Refuse a truncated NIfTI file: its reader fills what is missing with zeros (water) and says nothing."""
+    if not reader.HasMetaDataKey("bitpix") or not reader.HasMetaDataKey("vox_offset"):
+        return
+    wanted = int(float(reader.GetMetaData("vox_offset"))) + math.prod(reader.GetSize()) * (
+        int(reader.GetMetaData("bitpix")) // 8
+    )
+    found = 0
+    try:
+        if path.name.lower().endswith(".gz"):
+            with gzip.open(path) as opened:
+                while block := opened.read(2**22):
+                    found += len(block)
+        else:
+            found = path.stat().st_size
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            f"damaged or truncated ({error})", path=path, remedy="Save or copy it again from its source."
+        ) from error
+    if found < wanted:
+        raise InputError(
+            f"truncated: {found:,} bytes instead of {wanted:,}", path=path,
+            remedy="Save or copy it again from its source.",
+        )  # fmt: skip
+
+
 def _unreadable(path: Path, error: RuntimeError) -> InputError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # ITK reports the last system error, which is usually somebody else's, beside what really happened.
+    text = str(error).replace("Reason: No such file or directory", "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     reason = lines[-1] if lines else "unknown reason"
-    if "orthonormal" in str(error).lower():
+    if "orthonormal" in text.lower():
         return InputError(
             "a sheared grid (its axes are not at right angles)", path=path,
             remedy="Resample it to a rectangular grid first, for example with Slicer's Resample Scalar Volume.",

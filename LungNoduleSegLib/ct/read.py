@@ -41,6 +41,14 @@ def read_ct(path: AnyPath | Sequence[AnyPath], *, series: str | None = None) -> 
         truncated files, missing or repeated slices, uneven gaps, a tilted gantry, values that are no HU. The message
         names the file, what was found and what to do.
     """
+    ct = _read(path, series)
+    if ct.slice_orientation == "axial":
+        return ct
+    warning = f"slices are {ct.slice_orientation}, not axial: the networks have learned axial slices only"
+    return replace(ct, warnings=(*ct.warnings, warning))
+
+
+def _read(path: AnyPath | Sequence[AnyPath], series: str | None) -> CT:
     if isinstance(path, (str, PathLike)):
         return _read_one(Path(fspath(path)), series)
     paths = [Path(fspath(one)) for one in path]
