@@ -181,16 +181,17 @@ def _longest_perpendicular(
     along /= np.linalg.norm(along)
     across = np.array([-along[1], along[0]])
     basis = np.stack([along, across], axis=1)
-    pixels = _edge_pixels(plane).astype(np.float64)
-    centres = pixels @ to_mm @ basis  # (n, 2): place along and across, mm
-    corners = centres[:, np.newaxis, 0] + np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]) @ to_mm @ along
+    middles, halves = _runs(plane)
+    centres = middles @ to_mm @ basis  # (n, 2): place along and across, mm
+    signs = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    corners = centres[:, np.newaxis, 0] + (halves[:, np.newaxis] * signs) @ to_mm @ along
     places = np.ravel(corners)
     places = places[np.unique(np.round(places / TIE_MM), return_index=True)[1]]
     bottom, top = np.empty_like(places), np.empty_like(places)
     block = max(1, MAX_MATRIX // len(centres))
     for first in range(0, len(places), block):
         part = slice(first, first + block)
-        bottom[part], top[part] = _envelope(places[part], centres, along, across, to_mm)
+        bottom[part], top[part] = _envelope(places[part], centres, halves, along, across, to_mm)
     extent = top - bottom
     # Of equally long lines the one nearest to the middle of the long axis is drawn.
     longest = float(extent.max())
@@ -204,6 +205,7 @@ def _longest_perpendicular(
 def _envelope(
     places: NDArray[np.float64],
     centres: NDArray[np.float64],
+    halves: NDArray[np.float64],
     along: NDArray[np.float64],
     across: NDArray[np.float64],
     to_mm: NDArray[np.float64],
@@ -217,13 +219,13 @@ def _envelope(
     t = places[:, np.newaxis] - centres[np.newaxis, :, 0]
     low = np.full(t.shape, -np.inf)
     high = np.full(t.shape, np.inf)
-    for moves, turns in zip(per_along, per_across, strict=True):
+    for moves, turns, half in zip(per_along, per_across, halves.T, strict=True):
         moved = t * moves
         if abs(turns) < PARALLEL:
-            missed = np.abs(moved) > 0.5 + TIE_MM
+            missed = np.abs(moved) > half + TIE_MM
             low[missed], high[missed] = np.inf, -np.inf
         else:
-            a, b = (-0.5 - moved) / turns, (0.5 - moved) / turns
+            a, b = (-half - moved) / turns, (half - moved) / turns
             np.maximum(low, np.minimum(a, b), out=low)
             np.minimum(high, np.maximum(a, b), out=high)
     met = high >= low - TIE_MM  # a line through a corner meets it in one point, which rounding may miss
@@ -232,8 +234,11 @@ def _envelope(
     return low.min(axis=1), high.max(axis=1)
 
 
-def _edge_pixels(plane: NDArray[np.bool_]) -> NDArray[np.intp]:
-    # Extents end on the outside: pixels with all four neighbours inside never decide.
-    padded = np.pad(plane, 1)
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return np.argwhere(plane & ~inner)
+def _runs(plane: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows of touching pixels as rectangles: middles (n, 2) and half sides (n, 2), (row, column) in pixels."""
+    edges = np.diff(np.pad(plane, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    row, first = np.nonzero(edges == 1)
+    beyond = np.nonzero(edges == -1)[1]
+    return np.stack([row, (first + beyond - 1) / 2], axis=1), np.stack(
+        [np.full(len(row), 0.5), (beyond - first) / 2], 1
+    )

@@ -15,6 +15,9 @@ LEFT_LUNG = 2
 SEARCH_MM = 20.0
 """How far from the nodule lung is looked for; a mass on the pleura may hold no voxel of the lungs' array itself."""
 
+ENOUGH_VOXELS = 128
+"""Along each axis at least this many voxels (or all) are looked at for the midline."""
+
 MIN_LUNG_VOXELS = 50
 """Fewer voxels of a lung than this say nothing about where the midline runs."""
 
@@ -37,7 +40,8 @@ class SideFinder:
     def __init__(self, lungs: NDArray | None, ijk_to_ras: ArrayLike):
         self._matrix = np.asarray(ijk_to_ras, dtype=np.float64)
         self.midline_mm = None if lungs is None else lungs_midline(lungs, self._matrix)
-        self._lungs = None if lungs is None or lungs.dtype == bool or not (lungs == LEFT_LUNG).any() else lungs
+        told_apart = lungs is not None and lungs.dtype != bool and bool((_thinned(lungs)[0] == LEFT_LUNG).any())
+        self._lungs = lungs if told_apart else None
 
     def __call__(self, mask: NDArray[np.bool_], offset_kji: ArrayLike) -> str:
         """ "right", "left", or "" where nothing tells; ``mask`` bool [k, j, i] crop, its first voxel ``offset_kji``."""
@@ -61,25 +65,24 @@ def lungs_midline(lungs: NDArray, ijk_to_ras: ArrayLike) -> float | None:
 
     Half way between the mean x of both lungs where they are told apart, else the middle of the mask's extent.
     """
-    matrix = np.asarray(ijk_to_ras, dtype=np.float64)
-    right, left = lungs == RIGHT_LUNG, lungs == LEFT_LUNG
+    few, steps = _thinned(lungs)
+    matrix = np.array(ijk_to_ras, dtype=np.float64)
+    matrix[:3, :3] *= steps[::-1]
+    right, left = few == RIGHT_LUNG, few == LEFT_LUNG
     if min(np.count_nonzero(right), np.count_nonzero(left)) >= MIN_LUNG_VOXELS:
-        return (_mean_x(right, matrix) + _mean_x(left, matrix)) / 2
-    voxels = np.argwhere(right | left)
-    if len(voxels) < MIN_LUNG_VOXELS:
-        return None
-    x = voxels[:, ::-1] @ matrix[0, :3] + matrix[0, 3]
-    return float(x.min() + x.max()) / 2
+        return float(_x(right, matrix).mean() + _x(left, matrix).mean()) / 2
+    x = _x(right | left, matrix)
+    return float(x.min() + x.max()) / 2 if len(x) >= MIN_LUNG_VOXELS else None
 
 
-def _mean_x(lung: NDArray[np.bool_], matrix: NDArray[np.float64]) -> float:
-    # Mean index along each axis from its profile: no list of millions of voxels.
-    total = np.count_nonzero(lung)
-    kji = [
-        float(np.dot(np.arange(n), np.count_nonzero(lung, axis=tuple(a for a in range(3) if a != axis)) / total))
-        for axis, n in enumerate(lung.shape)
-    ]
-    return float(matrix[0, :3] @ kji[::-1] + matrix[0, 3])
+def _thinned(lungs: NDArray) -> tuple[NDArray, NDArray[np.int64]]:
+    # Every n-th voxel: a midline needs no more, and a CT has tens of millions of them.
+    steps = np.maximum(1, np.array(lungs.shape) // ENOUGH_VOXELS)
+    return lungs[tuple(slice(None, None, step) for step in steps.tolist())], steps
+
+
+def _x(lung: NDArray[np.bool_], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.argwhere(lung)[:, ::-1] @ matrix[0, :3] + matrix[0, 3]
 
 
 def _votes(mask: NDArray[np.bool_], offset_kji: ArrayLike, lungs: NDArray, matrix: NDArray[np.float64]) -> str:
