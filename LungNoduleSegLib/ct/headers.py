@@ -133,6 +133,9 @@ def _header(dataset: Dataset, file: SourceFile) -> FileHeader:
     if not dataset.get("SeriesInstanceUID") or not dataset.get("SOPClassUID"):
         raise InputError("damaged or truncated DICOM header (no SeriesInstanceUID)", path=file.shown, remedy=DAMAGED)
     is_image = bool(dataset.get("Rows")) and bool(dataset.get("Columns"))
+    if not is_image and dataset.SOPClassUID in (CT_IMAGE, *ENHANCED_CT_IMAGES):
+        # Were it passed over like a report, the last slice of a series could be lost without a word.
+        raise InputError("damaged or truncated DICOM header (no Rows or Columns)", path=file.shown, remedy=DAMAGED)
     return FileHeader(
         file=file,
         series_uid=str(dataset.SeriesInstanceUID),
