@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from LungNoduleSegLib.inference.regions import tight
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +78,29 @@ def overlap(a: Candidate, b: Candidate) -> float:
 
 
 def without_doubles(candidates: list[Candidate], limit: float = 0.3) -> list[Candidate]:
-    """Drop each candidate that shares more than ``limit`` of the smaller mask with one of higher probability.
+    """By falling probability, without doubles, and no voxel in two masks.
 
-    Two parts of one nodule may both have grown to the whole when they were segmented anew.
+    Two parts of one nodule may both have grown to the whole when they were segmented anew: a candidate that shares more
+    than ``limit`` of the smaller mask with one of higher probability is dropped; what it shares else goes to the other.
     """
     kept: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda c: (-c.probability, c.offset_kji)):
-        if all(overlap(candidate, other) <= limit for other in kept):
-            kept.append(candidate)
+        shares = [overlap(candidate, other) for other in kept]
+        if max(shares, default=0.0) > limit:
+            continue
+        for other, share in zip(list(kept), shares):
+            candidate = _less(candidate, other) if share else candidate
+        kept.append(candidate)
     return kept
+
+
+def _less(candidate: Candidate, other: Candidate) -> Candidate:
+    mask = candidate.mask.copy()
+    low = np.subtract(other.offset_kji, candidate.offset_kji)
+    for voxel in np.argwhere(other.mask) + low:
+        if (voxel >= 0).all() and (voxel < mask.shape).all():
+            mask[tuple(voxel)] = False
+    box = tight(mask)
+    assert box is not None  # it shared at most a third
+    offset = tuple(o + s.start for o, s in zip(candidate.offset_kji, box))
+    return replace(candidate, offset_kji=offset, mask=np.ascontiguousarray(mask[box]))

@@ -56,7 +56,7 @@ def partition(
     labels, _ = ndimage.label(mask, TOUCHING)
     out = mask.copy()
     for label in sorted({int(labels[p]) for p in negative if labels[p]}):
-        box = ndimage.find_objects(labels == label)[0]
+        box = ndimage.find_objects((labels == label).astype(np.uint8))[0]
         low = tuple(s.start for s in box)
         part = labels[box] == label
         own = [[_minus(p, low) for p in points if labels[p] == label] for points in (positive, negative)]

@@ -94,7 +94,7 @@ class Result:
                 label=1,
                 probability=candidate.probability,
                 uid=new_uid(),
-                side=side_of(self.ct, candidate.centroid_ras),
+                side=side_of(self.ct, candidate.mask, candidate.offset_kji),
             )
         return self._measured[key]
 

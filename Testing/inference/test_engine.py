@@ -1,0 +1,205 @@
+"""The engine: right numbers, on any device, whatever memory there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from LungNoduleSegLib.errors import InputError, LungNoduleSegError, WeightsError
+from LungNoduleSegLib.inference import device as devices
+from LungNoduleSegLib.inference import engine as engines
+from LungNoduleSegLib.inference import precision as precisions
+from LungNoduleSegLib.inference.engine import TorchEngine, load_weights, out_of_memory
+from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+from LungNoduleSegLib.networks import MEMBERS, build, scaled
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    from dataclasses import replace
+
+    network = build(replace(scaled(MEMBERS["model-2"], 4), input_slices=3)).eval()
+    with torch.no_grad():
+        network.head.weight *= 20  # probabilities over the whole range
+    return network
+
+
+@pytest.fixture
+def tiles():
+    return np.random.default_rng(0).integers(-1000, 400, (7, 3, 128, 128)).astype(np.int16)
+
+
+def make(network, **options):
+    return TorchEngine(network, device="cpu", precision=options.pop("precision", "float32"), **options)
+
+
+def test_probability_of_the_network(network, tiles):
+    with torch.inference_mode():
+        x = torch.from_numpy(normalise(tiles, Normalisation()))
+        expected = network(x)[:, 0].sigmoid().numpy()
+    found = make(network).predict(tiles)
+    assert found.dtype == np.float32 and found.shape == (7, 128, 128)
+    assert np.ptp(found) > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_what_else_is_in_the_batch_does_not_matter(network, tiles):
+    engine = make(network, batch_size=3)
+    together = engine.predict(tiles)
+    alone = np.concatenate([engine.predict(tiles[n : n + 1]) for n in range(len(tiles))])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_gain_and_offset_do_not_matter(network, tiles):
+    engine = make(network)
+    grey = (tiles.astype(np.float32) + 1000) / 1400 * 255
+    np.testing.assert_allclose(engine.predict(grey, min_range=1), engine.predict(tiles), atol=1e-3)
+
+
+def test_bfloat16_stays_within_the_stated_tolerance(network, tiles):
+    exact, half = make(network).predict(tiles), make(network, precision="bfloat16").predict(tiles)
+    assert 0 < np.abs(exact - half).max() <= precisions.BF16_TOLERANCE
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 128, 128), (3, 128, 128), (2, 3, 100, 128)])
+def test_wrong_shapes(network, shape):
+    with pytest.raises(ValueError, match="Expected"):
+        make(network).predict(np.zeros(shape))
+
+
+def test_no_tiles(network):
+    assert make(network).predict(np.zeros((0, 3, 128, 128))).shape == (0, 128, 128)
+
+
+class Failing:
+    """Stands for `_forward`: memory runs out above so many tiles, and on every device but the allowed one."""
+
+    def __init__(self, engine, most, devices=("cpu",), error=torch.OutOfMemoryError):
+        self.engine, self.most, self.devices, self.error = engine, most, devices, error
+        self.forward, self.sizes = engine._forward, []
+
+    def __call__(self, x):
+        self.sizes.append(len(x))
+        if len(x) > self.most or self.engine.device not in self.devices:
+            raise self.error("CUDA out of memory. Tried to allocate 20 GiB")
+        return self.forward(x)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])
+def test_batch_halves_when_memory_runs_out(network, tiles, monkeypatch, error):
+    engine = make(network, batch_size=8)
+    expected = engine.predict(tiles)
+    failing = Failing(engine, 2, error=error)
+    monkeypatch.setattr(engine, "_forward", failing)
+    np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-5)
+    assert failing.sizes == [7, 4, 2, 2, 2, 1]
+    assert engine.batch_size == 2
+    assert [w for w in engine.warnings if "batches of 2" in w]
+
+
+def test_a_full_gpu_gives_way_to_the_cpu(network, tiles, monkeypatch):
+    engine = make(network, batch_size=4)
+    expected = engine.predict(tiles)
+    monkeypatch.setattr(engine, "_device", torch.device("cuda"))
+    monkeypatch.setattr(engine, "_forward", Failing(engine, 64))
+    np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-4)
+    assert engine.device == "cpu" and engine.batch_size == engines.BATCH["cpu"]
+    assert "going on with the CPU" in engine.warnings[-1]
+
+
+def test_a_full_cpu_says_so(network, tiles, monkeypatch):
+    engine = make(network, batch_size=4)
+    monkeypatch.setattr(engine, "_forward", Failing(engine, 0))
+    with pytest.raises(LungNoduleSegError, match="memory ran out on the CPU for a single tile"):
+        engine.predict(tiles)
+
+
+def test_other_errors_pass(network, tiles, monkeypatch):
+    engine = make(network)
+
+    def broken(x):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(engine, "_forward", broken)
+    with pytest.raises(RuntimeError, match="mat1"):
+        engine.predict(tiles)
+    assert not out_of_memory(RuntimeError("mat1")) and not out_of_memory(ValueError("out of memory"))
+
+
+def test_unknown_and_absent_devices_are_refused(monkeypatch):
+    with pytest.raises(InputError, match="Expected argument `device`"):
+        devices.choose_device("gpu")
+    monkeypatch.setattr(devices, "available", lambda kind: kind == "cpu")
+    with pytest.raises(InputError, match=r"finds no cuda device.*Choose the device auto or cpu"):
+        devices.choose_device("cuda:1")
+    assert devices.choose_device("auto") == (torch.device("cpu"), ())
+
+
+def test_a_gpu_that_does_not_work_is_passed_over_with_a_word(monkeypatch):
+    monkeypatch.setattr(devices, "available", lambda kind: kind in ("cpu", "cuda"))
+    monkeypatch.setattr(
+        devices, "failure", lambda device: "no kernel image is available" if device.type == "cuda" else None
+    )
+    device, warnings = devices.choose_device("auto")
+    assert device.type == "cpu" and "no kernel image" in warnings[0]
+    with pytest.raises(InputError, match="no kernel image"):
+        devices.choose_device("cuda")
+
+
+def test_the_operation_finds_wrong_numbers(monkeypatch):
+    assert devices.failure(torch.device("cpu")) is None
+    real, calls = torch.nn.functional.conv2d, []
+
+    def second_time_wrong(*args):
+        calls.append(args)
+        return real(*args) * (1 if len(calls) == 1 else 2)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", second_time_wrong)
+    assert devices.failure(torch.device("cpu")) == "a test convolution gave wrong numbers"
+
+
+def features(**present):
+    return lambda: {"avx2": True, "avx512": False, "avx512_bf16": False, "amx_bf16": False, **present}
+
+
+def test_bfloat16_only_with_instructions_for_it_and_only_if_faster(network, monkeypatch):
+    tiles = torch.zeros(1, 3, 128, 128)
+    monkeypatch.setattr(precisions, "cpu_features", features())
+    assert precisions.choose_precision(network, tiles).dtype == torch.float32
+    monkeypatch.setattr(precisions, "cpu_features", features(amx_bf16=True))
+    monkeypatch.setattr(precisions, "largest_difference", lambda *_: 0.001)
+    speed = {torch.float32: 1.0, torch.bfloat16: 0.3}
+    monkeypatch.setattr(precisions, "seconds_per_call", lambda n, t, p: speed[p.dtype])
+    chosen = precisions.choose_precision(network, tiles)
+    assert chosen.dtype == torch.bfloat16 and "amx_bf16" in chosen.reason and "3.3" in chosen.reason
+    speed[torch.bfloat16] = 0.95
+    assert precisions.choose_precision(network, tiles).dtype == torch.float32
+    speed[torch.bfloat16] = 0.3
+    monkeypatch.setattr(precisions, "largest_difference", lambda *_: 0.2)
+    assert "0.200" in precisions.choose_precision(network, tiles).reason
+    with pytest.raises(ValueError, match="precision"):
+        precisions.choose_precision(network, tiles, "double")
+
+
+def test_description_says_what_was_chosen(network):
+    engine = make(network)
+    assert "cpu" in engine.description and "float32 (asked for)" in engine.description
+    automatic = TorchEngine(network, device="cpu")
+    assert automatic.precision in ("float32", "bfloat16") and automatic.precision in automatic.description
+
+
+def test_weights_that_do_not_fit_are_named(network):
+    state = {n: v.numpy() for n, v in network.state_dict().items()}
+    fresh = build(network.config)
+    load_weights(fresh, {n: v for n, v in state.items() if not n.endswith("num_batches_tracked")})
+    for name, value in fresh.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(value, network.state_dict()[name])
+    with pytest.raises(WeightsError, match=r"lacks head\.bias"):
+        load_weights(fresh, {n: v for n, v in state.items() if n != "head.bias"})
+    with pytest.raises(WeightsError, match="holds unknown tail"):
+        load_weights(fresh, {**state, "tail": np.zeros(1)})
+    with pytest.raises(WeightsError, match=r"head\.bias \(2,\) instead of \(1,\)"):
+        load_weights(fresh, {**state, "head.bias": np.zeros(2)})
