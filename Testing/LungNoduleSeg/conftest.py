@@ -1,0 +1,61 @@
+"""The real panel on Slicer's own scene; a VTK message or an exception in a slot fails the test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+MISSING = [name for name in ("slicer", "PySide6") if find_spec(name) is None]
+collect_ignore_glob = ["test_*.py"] if MISSING else []
+
+
+def pytest_report_header() -> str | None:
+    return f"Testing/LungNoduleSeg is left out: {', '.join(MISSING)} not installed" if MISSING else None
+
+
+@pytest.fixture(scope="session")
+def application():
+    from slicer_harness.application import start
+
+    return start()
+
+
+@pytest.fixture
+def scene(application):
+    import slicer
+
+    slicer.mrmlScene.Clear(False)
+    yield slicer.mrmlScene
+    slicer.mrmlScene.Clear(False)
+
+
+@pytest.fixture
+def opened(scene):
+    """The module with its panel open."""
+    from slicer_harness.application import PANEL, open_module
+
+    module = open_module(PANEL)
+    yield module
+    module.close()
+
+
+@pytest.fixture(autouse=True)
+def no_messages(application):
+    """Nothing may complain unseen: VTK, MRML, Slicer's logics, or a slot of the panel."""
+    from slicer_harness import pythonqt
+    from slicer_harness.ctk_widgets import ctkMessageBox
+    from slicer_harness.messages import message_log
+
+    message_log().take()
+    pythonqt.slot_errors.clear()
+    ctkMessageBox.shown.clear()
+    yield
+    assert message_log().take() == []
+    assert pythonqt.slot_errors == []
