@@ -45,8 +45,9 @@ SMALLEST_LUNG_FRACTION = 0.25
 """Less lung than both in the whole CT is no chest: nasal cavity and mastoid cells of a head stay below. The share
 admits a small box cut out around a nodule."""
 
-CLOSING_MM = 15.0
-"""Bays up to twice this wide are filled: nodules on the pleura, vessels at the hilum."""
+CLOSING_MM = 20.0
+"""Radius of the closing: the bay that a 30 mm nodule on the pleura leaves is filled to within 7 mm of its mouth, and
+the margin covers the rest."""
 
 DILATION_MM = 10.0
 """Margin around the closed lungs; what sits on the pleura is inside."""
@@ -147,8 +148,8 @@ def _find(ct: CT) -> CoarseLungs:
             near |= part_near
             closed_sides[closed & (closed_sides == 0) & ((sides == 0) | part)] = side
     near |= closed_sides > 0
-    # Eroding the lungs grown by 15 mm by only 5 mm is closing and dilation by 10 mm in one.
-    mask = _deeper(near, spacing, CLOSING_MM - DILATION_MM)
+    # Eroding the lungs grown by 20 mm by only 10 mm is closing and dilation by 10 mm in one.
+    mask = _deeper(near, spacing, CLOSING_MM - DILATION_MM) | (closed_sides > 0)
     return CoarseLungs(
         _placed(closed_sides, box, mean.shape).transpose(back), _placed(mask, box, mean.shape).transpose(back), steps
     )

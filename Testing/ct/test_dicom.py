@@ -256,8 +256,11 @@ def test_enhanced_multi_frame_ct(tmp_path, make_series, phantom):
     paths = make_series(tmp_path / "single", phantom)
     first = pydicom.dcmread(paths[0])
     ds = pydicom.Dataset()
-    for name in ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "PatientID", "Rows", "Columns", "SamplesPerPixel",
-                 "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):  # fmt: skip
+    copied = (
+        "StudyInstanceUID SeriesInstanceUID Modality PatientID Rows Columns SamplesPerPixel PhotometricInterpretation "
+        "BitsAllocated BitsStored HighBit PixelRepresentation"
+    )
+    for name in copied.split():
         ds[name] = first[name]
     ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2.1", generate_uid()
     ds.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
