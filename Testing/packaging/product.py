@@ -15,7 +15,7 @@ SLICER_STUB = Path(__file__).resolve().parent / "stub"
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     """The standard output of a command that must succeed; its last words otherwise."""
     done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, env=env, text=True, capture_output=True, timeout=300, check=False
+        [str(word) for word in command], cwd=cwd, env=env, text=True, capture_output=True, timeout=600, check=False
     )
     if done.returncode:
         pytest.fail(f"{command[0]} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")

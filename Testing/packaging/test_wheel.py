@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import zipfile
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from Testing.packaging.cmake_lists import files_below
-from Testing.packaging.product import ROOT
+from Testing.packaging.product import ROOT, run, shipped_models
 
 # Where an import and the distribution that brings it have different names; the rest is looked up in the environment.
 _DISTRIBUTIONS = {"PIL": "pillow", "SimpleITK": "simpleitk", "slicer": "slicer-core", "mrml": "slicer-core"}
@@ -71,6 +72,18 @@ def test_wheel_works_on_any_platform_and_installs_the_command(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
         assert "lungnoduleseg = LungNoduleSegLib.cli:main" in archive.read(name).decode().splitlines()
+
+
+def test_command_of_the_installed_wheel_lists_the_shipped_models(
+    installed_wheel: Path, isolated_environment: dict[str, str]
+):
+    command = installed_wheel / "bin" / "lungnoduleseg"
+    environment = isolated_environment | {"PYTHONPATH": str(installed_wheel)}
+    models = json.loads(run(sys.executable, command, "models", "--json", cwd=installed_wheel, env=environment))
+    weights = installed_wheel / "LungNoduleSegLib" / "Resources" / "Weights"
+    available = {model["name"]: Path(model["path"]).parent for model in models if model["available"]}
+    assert available == dict.fromkeys(shipped_models(), weights)
+    assert {"model-1", "model-2"} <= {model["name"] for model in models}
 
 
 @pytest.mark.parametrize(("folder", "extras"), [("LungNoduleSegLib", ("", "slicer")), ("training", ("", "training"))])
