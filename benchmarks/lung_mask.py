@@ -3,7 +3,7 @@
     python benchmarks/lung_mask.py CT [--slices 300] [--repeat 3] [--threads 2]
 
 CT is anything that read_ct reads. Its slices are repeated or left out to reach the wanted number, with the slice
-distance changed so that the chest keeps its length. Times are wall clock; the best and the median of the runs are shown.
+distance changed so that the chest keeps its length. Times are wall clock; best and median of the runs are shown.
 """
 
 from __future__ import annotations
