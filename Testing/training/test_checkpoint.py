@@ -13,12 +13,13 @@ from training import checkpoint
 
 def test_what_was_saved_comes_back(tmp_path):
     path = tmp_path / "new folder" / "last.pt"
-    state = {"network": {"w": torch.randn(3, 2)}, "hard": [torch.tensor([[1, 2, 3]])], "step": 7, "config": {"a": [1, None]}}
+    config = {"a": [1, None]}
+    state = {"network": {"w": torch.randn(3, 2)}, "hard": [torch.tensor([[1, 2, 3]])], "step": 7, "config": config}
     checkpoint.save(path, state)
     back = checkpoint.load(path)
     assert torch.equal(back["network"]["w"], state["network"]["w"])
     assert torch.equal(back["hard"][0], state["hard"][0])
-    assert (back["step"], back["config"]) == (7, state["config"])
+    assert (back["step"], back["config"]) == (7, config)
     assert [p.name for p in path.parent.iterdir()] == ["last.pt"]
 
 

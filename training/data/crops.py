@@ -16,17 +16,16 @@ from PIL import Image
 from tqdm import tqdm
 
 from LungNoduleSegLib.errors import InputError
+from training.data.other_nodules import other_nodules
 from training.data.split import side
 from training.lidc.clusters import cluster
 from training.lidc.consensus import AGREEMENT, MIN_PIXELS
-from training.lidc.database import Annotation, Scan, read_scans
-from training.lidc.rasterise import rasterise
+from training.lidc.database import read_scans
 
 CROP_PX = 128
 IGNORE = 255
 """Label of a pixel that the loss leaves out."""
 
-OTHER_NODULE_MARGIN_PX = 3
 _FORMAT = 3
 
 
@@ -84,10 +83,13 @@ def load_crops(folder: Path, table: Path, cache: Path) -> Crops:
 
 
 def _read(folder: Path, table: Path) -> Crops:
-    with open(table, newline="", encoding="utf-8") as stream:
+    if not folder.is_dir() or not table.is_file():
+        missing = table if folder.is_dir() else folder
+        raise InputError("no crop found", path=missing, remedy="Give the folder of the public LIDC-IDRI slices layout.")
+    with table.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    if not rows or not folder.is_dir():
-        raise InputError("no crop found", path=folder, remedy="Give the folder of the public LIDC-IDRI slices layout.")
+    if not rows:
+        raise InputError("no nodule listed", path=table, remedy="Give the table of the public crops' series.")
     scans = {scan.series_uid: scan for scan in read_scans(series_uids={r["series_instance_uid"] for r in rows})}
     clusters = {uid: cluster(scan) for uid, scan in scans.items()}
     parts: dict[str, list] = {name: [] for name in Crops.__dataclass_fields__}
@@ -100,7 +102,7 @@ def _read(folder: Path, table: Path) -> Crops:
         readers = int(masks.any(axis=(0, 2, 3)).sum())
         labels = (votes >= AGREEMENT * max(readers, 1)).astype(np.uint8)
         scan = scans[row["series_instance_uid"]]
-        other = _other_nodules(scan, clusters[scan.series_uid], int(row["annotation_id"]), masks)
+        other = other_nodules(scan, clusters[scan.series_uid], int(row["annotation_id"]), masks)
         labels[other & (labels == 0)] = IGNORE
         index = np.arange(start, start + count)
         parts["images"].append(images)
@@ -128,54 +130,3 @@ def _read_nodule(place: Path) -> tuple[np.ndarray, np.ndarray]:
         readers = [place / f"mask-{r}" / path.name for r in range(4)]
         masks.append([np.asarray(Image.open(p)) > 0 if p.is_file() else np.zeros((CROP_PX, CROP_PX)) for p in readers])
     return np.stack(images), np.asarray(masks, dtype=bool)
-
-
-def _other_nodules(scan: Scan, groups: list[list[Annotation]], annotation_id: int, masks: np.ndarray) -> np.ndarray:
-    """Where a crop shows annotated nodules that its own masks lack: bool (s, 128, 128), a margin included.
-
-    The crop's place in the scan follows from its own masks: they equal the rasterised annotation, so the first pixel
-    of both gives the offset.
-    """
-    other = np.zeros((len(masks), CROP_PX, CROP_PX), dtype=bool)
-    own = next((g for g in groups if any(a.id == annotation_id for a in g)), [])
-    strangers = [a for g in groups if g is not own for a in g]
-    if not own or not strangers:
-        return other
-    own_masks = {a.id: rasterise(a) for a in own}
-    heights = sorted({z for slices in own_masks.values() for z in slices})
-    if len(heights) != len(masks):
-        return other
-    origin = _find_origin(own_masks, heights, masks)
-    if origin is None:
-        return other
-    margin = OTHER_NODULE_MARGIN_PX
-    for annotation in strangers:
-        for z, (first, mask) in rasterise(annotation).items():
-            if z not in heights:
-                continue
-            rows, columns = np.nonzero(mask)
-            rows, columns = rows + first[0] - origin[0], columns + first[1] - origin[1]
-            inside = (rows >= -margin) & (rows < CROP_PX + margin) & (columns >= -margin) & (columns < CROP_PX + margin)
-            for row, column in zip(rows[inside], columns[inside]):
-                other[
-                    heights.index(z),
-                    max(row - margin, 0) : row + margin + 1,
-                    max(column - margin, 0) : column + margin + 1,
-                ] = True
-    return other
-
-
-def _find_origin(own: dict, heights: list[float], masks: np.ndarray) -> tuple[int, int] | None:
-    for slices in own.values():
-        for z, (first, mask) in slices.items():
-            if mask.sum() < 3:
-                continue
-            rows, columns = np.nonzero(mask)
-            for reader in range(masks.shape[1]):
-                seen_rows, seen_columns = np.nonzero(masks[heights.index(z), reader])
-                if len(seen_rows) != len(rows):
-                    continue
-                d_row, d_column = rows[0] - seen_rows[0], columns[0] - seen_columns[0]
-                if (rows - seen_rows == d_row).all() and (columns - seen_columns == d_column).all():
-                    return int(first[0] + d_row), int(first[1] + d_column)
-    return None

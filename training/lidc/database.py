@@ -28,7 +28,7 @@ class Contour:
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """One reader's nodule of 3 mm or more. Ratings are 1..5 (calcification 1..6, internal structure 1..4)."""
+    """One reader's nodule of 3 mm or more. Ratings are 1..5 (calcification 1..6)."""
 
     id: int
     contours: tuple[Contour, ...]
