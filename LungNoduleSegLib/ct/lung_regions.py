@@ -67,7 +67,7 @@ class CoarseLungs:
 
     sides: NDArray[np.uint8]
     mask: NDArray[np.bool_]
-    steps: tuple[int, int, int]
+    steps: tuple[int, ...]
 
 
 # Mask and sides are asked for one after the other; the coarse arrays are small, and die with their CT.

@@ -43,11 +43,11 @@ def read_hu(slices: tuple[SliceHeader, ...]) -> tuple[NDArray[np.int16], list[st
         for indices in by_file.values():
             dataset = _opened(slices[indices[0]].file)
             padding = _padding(dataset)
-            if any(slices[k].slope is None or slices[k].intercept is None for k in indices):
-                warnings.add("no RescaleSlope or RescaleIntercept: the stored values are taken as HU")
             for k, stored in zip(indices, _stored(dataset, slices, indices), strict=True):
-                slope = 1.0 if slices[k].slope is None else slices[k].slope
-                intercept = 0.0 if slices[k].intercept is None else slices[k].intercept
+                slope, intercept = slices[k].slope, slices[k].intercept
+                if slope is None or intercept is None:
+                    slope, intercept = 1.0, 0.0
+                    warnings.add("no RescaleSlope or RescaleIntercept: the stored values are taken as HU")
                 if padding is not None and padding[0] == padding[1]:
                     at = padding[0] * slope + intercept
                     if TISSUE_HU[0] <= at <= TISSUE_HU[1]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +51,12 @@ def stack(slices: Sequence[SliceHeader], place: Path | str) -> Stack:
         raise InputError(
             "a single slice, not a volume", path=first.shown, remedy="Give the folder with all slices of the series."
         )
-    for one in slices:
-        _check_alike(one, first)
-    normal = np.cross(first.row, first.column)
-    places = np.array([one.position for one in slices])
+    grids = [_grid_of(one) for one in slices]
+    for one, grid in zip(slices, grids, strict=True):
+        _check_alike(one, grid, first, grids[0])
+    grid = grids[0]
+    normal = np.cross(grid.row, grid.column)
+    places = np.array([one.position for one in grids])
     heights = places @ normal
     order = np.argsort(heights, kind="stable")
     ordered = [slices[index] for index in order]
@@ -61,28 +64,54 @@ def stack(slices: Sequence[SliceHeader], place: Path | str) -> Stack:
     warnings = _check_gaps(ordered, heights, place)
     step = (heights[-1] - heights[0]) / (len(ordered) - 1)
     warnings += _check_line(ordered, places, normal, place)
-    return Stack(tuple(ordered), _affine(first, places[0], normal * step), tuple(warnings))
+    return Stack(tuple(ordered), _affine(grid, places[0], normal * step), tuple(warnings))
 
 
-def _check_alike(one: SliceHeader, first: SliceHeader) -> None:
-    for name, tag in (("position", "ImagePositionPatient"), ("row", "ImageOrientationPatient"),
-                      ("pixel_spacing", "PixelSpacing")):  # fmt: skip
-        if getattr(one, name) is None:
-            raise InputError(
-                f"no {tag}, so the slice has no place in the patient", path=one.shown,
-                remedy="Export the original axial CT series; screen captures and secondary images do not carry it.",
-            )  # fmt: skip
-    for name, here, there in (
-        ("size (rows, columns)", one.shape, first.shape),
-        ("PixelSpacing", one.pixel_spacing, first.pixel_spacing),
-        ("ImageOrientationPatient", (*one.row, *one.column), (*first.row, *first.column)),
+class _Grid(NamedTuple):
+    """The geometry of a slice that has one."""
+
+    position: NDArray[np.float64]
+    row: NDArray[np.float64]
+    column: NDArray[np.float64]
+    pixel_spacing: tuple[float, float]
+
+
+def _grid_of(one: SliceHeader) -> _Grid:
+    missing = [
+        tag
+        for tag, value in (
+            ("ImagePositionPatient", one.position),
+            ("ImageOrientationPatient", one.row),
+            ("PixelSpacing", one.pixel_spacing),
+        )
+        if value is None
+    ]
+    if one.position is None or one.row is None or one.column is None or one.pixel_spacing is None:
+        raise InputError(
+            f"no {' and no '.join(missing)}, so the slice has no place in the patient",
+            path=one.shown,
+            remedy="Export the original axial CT series; screen captures and secondary images do not carry it.",
+        )
+    return _Grid(one.position, one.row, one.column, one.pixel_spacing)
+
+
+def _check_alike(one: SliceHeader, grid: _Grid, first: SliceHeader, expected: _Grid) -> None:
+    for name, here, there, tolerance in (
+        ("size (rows, columns)", one.shape, first.shape, 0.0),
+        ("PixelSpacing", grid.pixel_spacing, expected.pixel_spacing, 1e-4),
+        (
+            "ImageOrientationPatient",
+            (*grid.row, *grid.column),
+            (*expected.row, *expected.column),
+            DIRECTION_TOLERANCE,
+        ),
     ):
-        tolerance = {"PixelSpacing": 1e-4, "ImageOrientationPatient": DIRECTION_TOLERANCE}.get(name, 0)
         if np.abs(np.subtract(here, there)).max() > tolerance:
             raise InputError(
-                f"{name} {_plain(here)} differs from {_plain(there)} of {first.shown}", path=one.shown,
+                f"{name} {_plain(here)} differs from {_plain(there)} of {first.shown}",
+                path=one.shown,
                 remedy="Put the slices of one reconstruction into a folder of their own.",
-            )  # fmt: skip
+            )
 
 
 def _check_gaps(ordered: list[SliceHeader], heights: NDArray[np.float64], place: Path | str) -> list[str]:
@@ -154,11 +183,11 @@ def _check_line(
     return []
 
 
-def _affine(first: SliceHeader, origin: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
-    between_rows, between_columns = first.pixel_spacing
+def _affine(grid: _Grid, origin: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+    between_rows, between_columns = grid.pixel_spacing
     lps = np.eye(4)
-    lps[:3, 0] = first.row * between_columns
-    lps[:3, 1] = first.column * between_rows
+    lps[:3, 0] = grid.row * between_columns
+    lps[:3, 1] = grid.column * between_rows
     lps[:3, 2] = step
     lps[:3, 3] = origin
     return LPS_TO_RAS @ lps
