@@ -61,6 +61,14 @@ class Component:
         return int(j), int(i)
 
     @property
+    def mask(self) -> NDArray[np.bool_]:
+        """bool [k, j, i] on the bounding box."""
+        low = self.voxels.min(axis=0)
+        mask = np.zeros(self.voxels.max(axis=0) - low + 1, bool)
+        mask[tuple((self.voxels - low).T)] = True
+        return mask
+
+    @property
     def slices(self) -> range:
         """Slices from the first to the last."""
         return range(int(self.voxels[:, 0].min()), int(self.voxels[:, 0].max()) + 1)

@@ -16,7 +16,7 @@ from LungNoduleSegLib.inference.views import View
 from LungNoduleSegLib.inference.walk import walk
 
 MAX_EXTENT_MM = 100.0
-"""Across slices; LIDC-IDRI's largest nodule bounding box has 71 px."""
+"""Most that a structure is followed across slices; LIDC-IDRI's largest nodule bounding box has 71 px."""
 
 EXTEND_SLICES = 3
 """So many slices are added at an end that the structure reaches."""
@@ -46,6 +46,12 @@ class Grown:
         box = tight(self.mask)
         assert box is not None
         return tuple(o + (s.start + s.stop - 1) / 2 for o, s in zip(self.slab.offset_kji[1:], box[1:]))  # type: ignore[return-value]
+
+    @property
+    def centre_px(self) -> tuple[int, int]:
+        """The same as whole pixels."""
+        j, i = self.centre_ji
+        return round(j), round(i)
 
     @property
     def extent_px(self) -> tuple[int, int]:
@@ -144,17 +150,20 @@ def grow(
     *,
     thresholds: Sequence[float],
     reach_mm: float,
+    max_slices: int | None = None,
 ) -> Grown | None:
     """Segment a structure, adding slices for as long as it reaches an end of the slab.
 
     Parameters
     ----------
     depth
-        Number of slices of the CT.
+        Number of slices of the CT; no slices are added where it is 0.
     slices
         To begin with; must hold the seed's slice.
+    max_slices
+        No more are added once the slab has so many; 100 mm if not given.
     """
-    limit = max(1, int(MAX_EXTENT_MM / spacing_mm[0]))
+    limit = max_slices or max(1, int(MAX_EXTENT_MM / spacing_mm[0]))
     while True:
         slab = cache.get(slices)
         found = cut(slab, seed_kji, spacing_mm, thresholds=thresholds, reach_mm=reach_mm)
@@ -163,8 +172,8 @@ def grow(
         mask, threshold = found
         first, stop = slab.offset_kji[0], slab.offset_kji[0] + len(mask)
         occupied = np.flatnonzero(mask.any(axis=(1, 2)))
-        low = first - EXTEND_SLICES if occupied[0] < 2 and first > 0 else first
-        high = stop + EXTEND_SLICES if occupied[-1] >= len(mask) - 2 and stop < depth else stop
+        low = first - EXTEND_SLICES if occupied[0] < 1 and first > 0 else first
+        high = stop + EXTEND_SLICES if occupied[-1] >= len(mask) - 1 and stop < depth else stop
         if (low, high) == (first, stop) or stop - first >= limit:
             return Grown(slab, mask, threshold)
         slices = range(max(low, 0), min(high, depth))

@@ -12,26 +12,30 @@ from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.components import Component
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.features import hu_features, shape_features, view_features
-from LungNoduleSegLib.inference.grow import Grown, SlabCache, enlarged, grow
+from LungNoduleSegLib.inference.grow import Grown, SlabCache, cut, enlarged, grow
 from LungNoduleSegLib.inference.monitor import Monitor
 from LungNoduleSegLib.inference.regions import centroid, tight
-from LungNoduleSegLib.inference.scorer import CandidateScorer, score
+from LungNoduleSegLib.inference.scorer import CandidateScorer, plain_score, score
 from LungNoduleSegLib.inference.settings import SearchSettings
-from LungNoduleSegLib.inference.slab import inside, predict_views
-from LungNoduleSegLib.inference.views import VIEWS, View
+from LungNoduleSegLib.inference.slab import SINGLE_TILE_PX, Slab, inside, joined, predict_views
+from LungNoduleSegLib.inference.views import PLAIN, VIEWS, View
 
 WEAKEST = 0.1
 """A candidate is cut at no lower probability than this, however weak it is."""
+
+MAX_SHIFT_PX = 12
+"""A structure whose middle lies farther from the middle of its crops than this is looked at once more."""
 
 
 def screen(
     engine: Engine, ct: CT, found: Sequence[Component], settings: SearchSettings, monitor: Monitor
 ) -> list[tuple[float, Component]]:
-    """Look at the best slice of each component through a few views and keep what is still there.
+    """Look at the best slice of each component through a few views and keep the most promising ones.
 
     Returns
     -------
-    (mean probability inside over the views, component), the best first, at most ``settings.max_candidates``.
+    (provisional score, component), the best first, at most ``settings.max_candidates``: the plain score of the
+    component as the search's passes saw it, with the mean probability inside over the views.
     """
     px = engine.tile_px
     views = list(VIEWS[: settings.screen_views])
@@ -56,50 +60,90 @@ def screen(
             values.append(float(seen[m][local[:, 0], local[:, 1]].mean()) if len(local) else 0.0)
         mean = float(np.mean(values))
         if mean >= settings.screen_threshold:
-            kept.append((mean, component))
-    kept.sort(key=lambda pair: (-pair[0] * _size(pair[1]), pair[1].summit))
+            shape = shape_features(component.mask, ct.spacing_mm)
+            kept.append((plain_score({"view_mean": mean, **shape}), component))
+    kept.sort(key=lambda pair: (-pair[0], pair[1].summit))
     return kept[: settings.max_candidates]
-
-
-def _size(component: Component) -> float:
-    return float(len(component.voxels)) ** (1 / 3)
 
 
 def resegment(
     engine: Engine, ct: CT, component: Component, settings: SearchSettings, monitor: Monitor | None = None
 ) -> Grown | None:
-    """The final mask of a component, from crops centred on it over all its slices; None if nothing is left."""
-    views: tuple[View, ...] = VIEWS[: settings.views]
-    slices = range(component.slices.start - 2, component.slices.stop + 2)
-    centre = component.middle_ji
-    extent: tuple[int, int] | None = component.extent_px
+    """The final mask of a component, from crops centred on it over all its slices; None if nothing is left of it.
+
+    One view finds how far it reaches; all views together give the mask. What scores too low in the first view to be
+    reported at any threshold is left at that.
+    """
+    grown = _followed(engine, ct, component, settings, monitor)
+    if grown is None or _provisional(ct, grown) < settings.least_score:
+        return None
+    others: tuple[View, ...] = VIEWS[1 : settings.views]
+    if not others:
+        return grown
+    slices = range(max(grown.slices.start - 1, 0), min(grown.slices.stop + 1, ct.shape[0]))
+    cache = SlabCache(engine, ct.hu, grown.centre_px, others, enlarged(grown) or (0, 0), monitor)
+    slab = joined(grown.slab, cache.get(slices))
+    seed = _summit(component, slab, grown)
+    threshold = _cut_at(slab.mean[tuple(np.subtract(seed, slab.offset_kji))], settings)
+    found = cut(slab, seed, ct.spacing_mm, thresholds=(threshold,), reach_mm=0.1)
+    return None if found is None else Grown(slab, *found)
+
+
+def _followed(
+    engine: Engine, ct: CT, component: Component, settings: SearchSettings, monitor: Monitor | None
+) -> Grown | None:
+    slices = range(component.slices.start - 1, component.slices.stop + 1)
+    centre, extent = component.middle_ji, component.extent_px
+    grown = None
     for _ in range(2):
-        cache = SlabCache(engine, ct.hu, centre, views, extent or (0, 0), monitor)
+        cache = SlabCache(engine, ct.hu, centre, (PLAIN,), extent, monitor)
         slab = cache.get(slices)
-        voxels = component.voxels - slab.offset_kji
-        shape = slab.by_view.shape[1:]
-        voxels = voxels[((voxels >= 0) & (voxels < shape)).all(axis=1)]
-        if len(voxels) == 0:
-            return None
-        values = slab.mean[tuple(voxels.T)]
-        summit = voxels[int(values.argmax())] + slab.offset_kji
-        peak = float(values.max())
-        # A weak candidate is cut at half its own height, so that it has an outline at a sensitive threshold too.
-        threshold = min(settings.mask_threshold, max(peak / 2, WEAKEST))
-        if peak < threshold:
-            return None
-        seed = (int(summit[0]), int(summit[1]), int(summit[2]))
-        grown = grow(cache, ct.shape[0], seed, slices, ct.spacing_mm, thresholds=(threshold,), reach_mm=0.1)
-        if grown is None:
-            return None
-        wider = enlarged(grown)
+        seed = _summit(component, slab, grown)
+        threshold = _cut_at(slab.mean[tuple(np.subtract(seed, slab.offset_kji))], settings)
+        again = grow(
+            cache,
+            ct.shape[0],
+            seed,
+            slices,
+            ct.spacing_mm,
+            thresholds=(threshold,),
+            reach_mm=0.1,
+            max_slices=2 * len(component.slices) + 4,
+        )
+        if again is None:
+            return grown
+        grown = again
+        wider = enlarged(grown) or (0, 0)
         shifted = max(abs(a - b) for a, b in zip(grown.centre_ji, centre))
-        if (wider is None and shifted <= 12) or (wider is not None and extent == wider and shifted <= 12):
+        if shifted <= MAX_SHIFT_PX and (max(extent) > SINGLE_TILE_PX) == (max(wider) > 0):
             return grown
         # The component was only part of something larger: once more, centred on the whole.
-        centre = (round(grown.centre_ji[0]), round(grown.centre_ji[1]))
-        extent, slices = wider, range(grown.slices.start - 2, grown.slices.stop + 2)
+        centre, extent = grown.centre_px, wider
+        slices = range(grown.slices.start - 1, grown.slices.stop + 1)
     return grown
+
+
+def _summit(component: Component, slab: Slab, grown: Grown | None) -> tuple[int, int, int]:
+    """Voxel of the CT where the slab is most sure of the component, within what was grown from it before."""
+    shape = slab.by_view.shape[1:]
+    voxels = component.voxels - slab.offset_kji
+    voxels = voxels[((voxels >= 0) & (voxels < shape)).all(axis=1)]
+    if grown is not None:
+        inner = np.argwhere(grown.mask) + np.subtract(grown.slab.offset_kji, slab.offset_kji)
+        inner = inner[((inner >= 0) & (inner < shape)).all(axis=1)]
+        voxels = inner if len(inner) else voxels
+    best = voxels[int(slab.mean[tuple(voxels.T)].argmax())] + slab.offset_kji
+    return int(best[0]), int(best[1]), int(best[2])
+
+
+def _cut_at(peak: float, settings: SearchSettings) -> float:
+    """A weak candidate is cut at half its own height, so that it has an outline at a sensitive threshold too."""
+    return min(settings.mask_threshold, max(float(peak) / 2, WEAKEST))
+
+
+def _provisional(ct: CT, grown: Grown) -> float:
+    _, mask = placed_mask(ct, grown)
+    return plain_score({**view_features(grown.slab.by_view, grown.mask), **shape_features(mask, ct.spacing_mm)})
 
 
 def candidate_features(ct: CT, component: Component | None, grown: Grown) -> dict[str, float]:

@@ -30,7 +30,9 @@ class SearchSettings:
     views
         Views a slice of a candidate is looked at with, at most 8; they give the final mask and the score.
     max_candidates
-        Components that are looked at with all views, the best of the screening.
+        Components that are segmented anew, the best of the screening.
+    least_score
+        Plain score below which a candidate is dropped after the first view.
     mask_threshold
         Probability at which the final mask is cut.
     min_mm
@@ -47,7 +49,8 @@ class SearchSettings:
     screen_views: int = 2
     screen_threshold: float = 0.1
     views: int = 4
-    max_candidates: int = 60
+    max_candidates: int = 40
+    least_score: float = 0.03
     mask_threshold: float = 0.5
     min_mm: float = 2.0
 
@@ -66,6 +69,7 @@ class SearchSettings:
         for name in ("first_step_mm", "min_mm"):
             expect(getattr(self, name) > 0, name, "positive")
         expect(self.smoothing_mm >= 0, "smoothing_mm", "at least 0")
+        expect(0.0 <= self.least_score < 1.0, "least_score", "in 0..1")
         expect(self.max_candidates >= 1, "max_candidates", "at least 1")
 
     def to_dict(self) -> dict[str, Any]:

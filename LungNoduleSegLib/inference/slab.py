@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +36,24 @@ class Slab:
     offset_kji: tuple[int, int, int]
     by_view: NDArray[np.float32]
 
-    @property
+    @cached_property
     def mean(self) -> NDArray[np.float32]:
         """Mean over the views, float32 [k, j, i]."""
         if len(self.by_view) == 1:
             return self.by_view[0]
         seen = ~np.isnan(self.by_view)
         return np.where(seen, self.by_view, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1).astype(np.float32)
+
+
+def joined(one: Slab, other: Slab) -> Slab:
+    """Views of two slabs around the same place in one; NaN where one of them has no slice or pixel."""
+    low = np.minimum(one.offset_kji, other.offset_kji)
+    high = np.maximum(*(np.add(s.offset_kji, s.by_view.shape[1:]) for s in (one, other)))
+    out = np.full((len(one.by_view) + len(other.by_view), *(high - low)), np.nan, np.float32)
+    for slab, views in ((one, slice(0, len(one.by_view))), (other, slice(len(one.by_view), None))):
+        box = (slice(o - a, o - a + n) for o, a, n in zip(slab.offset_kji, low, slab.by_view.shape[1:]))
+        out[(views, *box)] = slab.by_view
+    return Slab((int(low[0]), int(low[1]), int(low[2])), out)
 
 
 def predict_views(
