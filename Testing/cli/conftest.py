@@ -1,4 +1,4 @@
-"""A trained small model in a store of its own, its phantom CT as a file, and the command line in this process."""
+"""A small model in a store of its own, its phantom CT as a file, and the command line in this process."""
 
 from __future__ import annotations
 
@@ -14,16 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory) -> Path:
     """Folder with the weights and card of "tiny", and the card of "absent"."""
-    import torch
     from tiny import write_store
 
     folder = tmp_path_factory.mktemp("weights")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so small a network only gets slower with more
-    try:
-        write_store(folder)
-    finally:
-        torch.set_num_threads(threads)
+    write_store(folder)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def test_places_are_told_with_letters():
 def test_progress_bar_runs_through_its_steps(monkeypatch):
     from LungNoduleSegLib.cli import console
 
-    terminal = Console(force_terminal=True, width=120, file=open("/dev/null", "w") if sys.platform != "win32" else None)
+    terminal = Console(force_terminal=True, width=120, file=io.StringIO())
     monkeypatch.setattr(console, "err", lambda: terminal)
     with ProgressBar([("one", 1), ("two", 3)]) as bar:
         tell = bar.step("one")
@@ -170,4 +171,3 @@ def test_progress_bar_runs_through_its_steps(monkeypatch):
         assert task.completed == pytest.approx(0.25)
         tell(2.0, "")
         assert task.completed == pytest.approx(1.0)
-    terminal.file.close()

@@ -1,4 +1,4 @@
-"""A small but real model for the tests of the command line: trained for seconds on drawn nodules, and its phantom CT."""
+"""A small model for tests that runs through the real network code, and a phantom CT for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from LungNoduleSegLib.ct import CT
-from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, build, count_parameters
 from LungNoduleSegLib.weights import Card, save_weights
 
@@ -15,6 +15,8 @@ TRAINED_SERIES = "1.2.826.0.1.3680043.10.543.1"
 OTHER_SERIES = "1.2.826.0.1.3680043.10.543.2"
 SHAPE, SPACING = (40, 170, 200), (3.0, 0.9, 0.9)
 NODULES = ((20, 85, 52, 6.0), (12, 80, 148, 5.0))  # k, j, i, radius in mm
+WALL_HU = 400  # brighter than the nodules of 30 HU, so that grey values alone tell them apart
+BRIGHT, TOO_BRIGHT = 0.5, 0.85  # of a tile normalised to 0..1, where lung is at 0.1, a nodule at 0.7, the wall at 1
 
 
 def phantom(*, nodules=NODULES, series_uid: str = OTHER_SERIES, seed: int = 0) -> CT:
@@ -22,7 +24,7 @@ def phantom(*, nodules=NODULES, series_uid: str = OTHER_SERIES, seed: int = 0) -
     rng = np.random.default_rng(seed)
     hu = np.full(SHAPE, -1000, np.float32)
     k, j, i = np.indices(SHAPE, sparse=True)
-    hu[:, ((j[0] - 85) / 80) ** 2 + ((i[0] - 100) / 96) ** 2 < 1] = 40
+    hu[:, ((j[0] - 85) / 80) ** 2 + ((i[0] - 100) / 96) ** 2 < 1] = WALL_HU
     for middle in (55, 145):
         lung = ((j[0] - 85) / 58) ** 2 + ((i[0] - middle) / 36) ** 2 < 1
         hu[3:37, lung] = -850
@@ -34,56 +36,38 @@ def phantom(*, nodules=NODULES, series_uid: str = OTHER_SERIES, seed: int = 0) -
     return CT.from_array(hu, ijk_to_ras=matrix, series_uid=series_uid)
 
 
-def _tiles(rng, count: int, px: int):
-    """Lung with a chest wall on one side and up to two round nodules: HU (n, 1, px, px), masks."""
-    y, x = np.mgrid[:px, :px]
-    images, masks = [], []
-    for _ in range(count):
-        image = np.full((px, px), -850.0)
-        angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.12, 0.55) * px
-        mask = np.zeros((px, px), bool)
-        for _ in range(rng.integers(0, 3)):
-            cy, cx = rng.uniform(8, px - 8, 2)
-            mask |= (y - cy) ** 2 + (x - cx) ** 2 <= rng.uniform(3, 8) ** 2
-        image[mask] = 30
-        wall = (x - px / 2) * np.cos(angle) + (y - px / 2) * np.sin(angle) > reach
-        image[wall] = 40
-        images.append(image + rng.normal(0, 15, image.shape))
-        masks.append(mask & ~wall)
-    return np.stack(images)[:, None].astype(np.float32), np.stack(masks)[:, None]
+def network():
+    """A network of the family, of width 2, whose weights are set by hand instead of trained.
 
-
-def train(steps: int = 100, batch: int = 8, px: int = 64):
-    """A network of width 2 that finds bright round things in dark lung."""
+    Its first level passes the normalised grey value on in two channels, x and the part of x above :data:`TOO_BRIGHT`;
+    the deeper levels are silent; the head is high between :data:`BRIGHT` and :data:`TOO_BRIGHT`.
+    """
     import torch
 
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    config = NetworkConfig(widths=(2, 4, 8, 16, 32), scse=("encoder", "bottleneck"))
-    network = build(config).train()
-    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
-    for _ in range(steps):
-        tiles, masks = _tiles(rng, batch, px)
-        logits = network(torch.from_numpy(normalise(tiles, Normalisation())))
-        wanted = torch.from_numpy(masks.astype(np.float32))
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
-        probability = logits.sigmoid()
-        overlap = (probability * wanted).sum()
-        loss = loss + 1 - (2 * overlap + 1) / (probability.sum() + wanted.sum() + 1)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return config, network.eval(), float(loss.detach())
+    config = NetworkConfig(widths=(2, 4, 8, 16, 32))
+    module = build(config).eval()
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            is_norm = parameter.dim() == 1 and name.endswith("weight")
+            parameter.fill_(1.0 if is_norm else 0.0)
+        first = module.encoders[0].shortcut[0]
+        first.weight.fill_(1.0)
+        first.bias.copy_(torch.tensor([0.0, -TOO_BRIGHT]))
+        last = module.decoders[-1].shortcut[0]  # gets two channels from below and the two of the first level
+        last.weight[0, 2] = last.weight[1, 3] = 1.0
+        module.head.weight[0, 0], module.head.weight[0, 1] = 40.0, -400.0
+        module.head.bias.fill_(-40.0 * BRIGHT)
+    return config, module
 
 
 def write_store(folder: Path) -> None:
-    """Trains and writes "tiny" (available) and "absent" (a card alone)."""
-    config, network, _ = train()
+    """Writes "tiny" (available) and "absent" (a card alone)."""
+    config, module = network()
     fields = {
         "version": "0.0.1",
         "summary": "A network of width 2 for tests.",
         "architecture": config.to_dict(),
-        "parameters": count_parameters(network),
+        "parameters": count_parameters(module),
         "preprocessing": {
             "normalisation": Normalisation().to_dict(),
             "tile_px": 128,
@@ -101,6 +85,6 @@ def write_store(folder: Path) -> None:
         "licence": "Apache-2.0",
         "intended_use": "Tests.",
     }
-    state = {name: value.detach().numpy() for name, value in network.state_dict().items()}
+    state = {name: value.detach().numpy() for name, value in module.state_dict().items()}
     save_weights(folder, Card(name="tiny", title="Tiny", **fields), state)
     Card(name="absent", title="Absent", **fields, how_to_get="Train it.").write(folder / "absent.json")
