@@ -26,7 +26,7 @@ CROP_PX = 128
 IGNORE = 255
 """Label of a pixel that the loss leaves out."""
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, eq=False)
