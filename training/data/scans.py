@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from LungNoduleSegLib.ct import CT, lung_mask, read_ct
 from LungNoduleSegLib.errors import InputError
@@ -21,7 +20,7 @@ SMALL_NODULE_MARGIN_MM = 5.0
 """Nothing this near a mark of a nodule under 3 mm is a true negative."""
 
 AIR_HU = CLIP_HU[0]
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +65,9 @@ def _place(centre: int, size: int, extent: int) -> int:
     return min(max(first, 0), extent - size) if extent >= size else (extent - size) // 2
 
 
-def load_scans(dicom: Path, boxes: Path, marks: Path, cache: Path, patients: frozenset[str] = ALWAYS_TRAIN) -> list[TrainingScan]:
+def load_scans(
+    dicom: Path, boxes: Path, marks: Path, cache: Path, patients: frozenset[str] = ALWAYS_TRAIN
+) -> list[TrainingScan]:
     """The training scans of those patients: ``dicom/PATIENT`` folders and ``boxes/PATIENT.npz``; cached one by one."""
     found = []
     for patient in sorted(patients):
@@ -101,10 +102,12 @@ def _read(patient: str, dicom: Path, boxes: Path, marks: Path) -> TrainingScan:
     elif (boxes / f"{patient}.npz").is_file():
         ct, z_mm, origin = read_lung_box(boxes / f"{patient}.npz")
     else:
-        raise InputError(
-            f"no scan of {patient} found", path=dicom, remedy=f"Put its DICOM folder there, or {patient}.npz in {boxes}."
-        )
-    (scan,) = read_scans(series_uids={ct.series_uid})
+        remedy = f"Put its DICOM folder there, or {patient}.npz in {boxes}."
+        raise InputError(f"no scan of {patient} found", path=dicom, remedy=remedy)
+    annotated = read_scans(series_uids={ct.series_uid})
+    if not annotated:
+        raise InputError(f"no annotations of {patient}'s series {ct.series_uid} in the database", path=dicom)
+    (scan,) = annotated
     hu = np.clip(ct.hu, *CLIP_HU)
     labels = np.zeros(hu.shape, dtype=np.uint8)
     nodules = np.zeros(hu.shape, dtype=np.int16)
@@ -126,7 +129,7 @@ def read_lidc_scan(folder: Path) -> tuple[CT, np.ndarray, tuple[int, int]]:
 
 
 def read_lung_box(path: Path) -> tuple[CT, np.ndarray, tuple[int, int]]:
-    """A scan cropped to the lungs (.npz), the z of its slices in mm, and (row, column) of its first pixel in the slice."""
+    """A scan cropped to the lungs (.npz), the z of its slices in mm, and (row, column) of its first pixel."""
     with np.load(path) as data:
         spacing = tuple(float(v) for v in data["spacing_mm"])
         ct = CT.from_array(np.ascontiguousarray(data["hu"]), spacing_mm=spacing, series_uid=str(data["series"]))
@@ -134,13 +137,19 @@ def read_lung_box(path: Path) -> tuple[CT, np.ndarray, tuple[int, int]]:
 
 
 def small_nodule_zone(ct: CT, scan: Scan, marks: Path, z_mm: np.ndarray, origin: tuple[int, int]) -> np.ndarray:
-    """bool [k, j, i]: within 5 mm of a reader's mark of a nodule under 3 mm."""
+    """bool [k, j, i]: within 5 mm of a reader's mark of a nodule under 3 mm.
+
+    ``z_mm`` of the slices that k counts and ``origin`` (row, column) of the first pixel place a cropped scan.
+    """
     zone = np.zeros(ct.hu.shape, dtype=bool)
-    with open(marks, newline="", encoding="utf-8") as stream:
+    with marks.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             if row["series_instance_uid"] != scan.series_uid or row["kind"] != "nodule_lt3":
                 continue
-            k = int(np.abs(z_mm - float(row["z_mm"])).argmin())
+            distance = np.abs(z_mm - float(row["z_mm"]))
+            if distance.min() > SMALL_NODULE_MARGIN_MM:
+                continue  # above or below a cropped scan
+            k = int(distance.argmin())
             _ball(zone, (k, int(float(row["row"])) - origin[0], int(float(row["column"])) - origin[1]), ct.spacing_mm)
     return zone
 
@@ -154,16 +163,3 @@ def _ball(zone: np.ndarray, centre: tuple[int, int, int], spacing_mm: tuple[floa
     grid = np.ogrid[tuple(slice(a, b) for a, b in zip(low, high))]
     squared = sum(((g - c) * s) ** 2 for g, c, s in zip(grid, centre, spacing_mm))
     zone[tuple(slice(a, b) for a, b in zip(low, high))] |= squared <= SMALL_NODULE_MARGIN_MM**2
-
-
-def quiet_voxels(scan: TrainingScan, size: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, 3) voxels [k, j, i] in the lungs, stratified in z, whose window of ``size`` pixels holds no nodule."""
-    near = ndimage.maximum_filter(scan.nodules > 0, size=(1, size, size))
-    usable = scan.lung & ~near
-    levels = np.flatnonzero(usable.any(axis=(1, 2)))
-    picked = []
-    for k in rng.choice(levels, size=count):
-        places = np.flatnonzero(usable[k])
-        j, i = np.unravel_index(rng.choice(places), usable.shape[1:])
-        picked.append((k, j, i))
-    return np.array(picked)
