@@ -122,7 +122,7 @@ def test_apply_is_cancel_while_it_runs(panel, ct_node, scene):
                 progress(step / 100, f"Step {step}")
                 if step == 7:
                     seen.append((panel.ui.applyButton.text, panel.ui.progressBar.visible, panel.ui.statusLabel.text))
-                    QtCore.QTimer.singleShot(0, panel.ui.applyButton.click)
+                    QtCore.QTimer.singleShot(0, lambda: panel.ui.applyButton.click())
                 if cancel():
                     seen.append(step)
                     raise Cancelled("cancelled")
@@ -148,6 +148,7 @@ def test_an_error_is_shown_and_changes_nothing(panel, ct_node, scene, monkeypatc
 
     monkeypatch.setattr(panel.logic, phase, failing)
     monkeypatch.setattr(slicer.app, "_testing", False)
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda **_options: panel.parent)  # without one, nothing is shown
     panel.ui.applyButton.click()
     assert len(ctkMessageBox.shown) == 1
     assert "could not be segmented" in ctkMessageBox.shown[0][1]
