@@ -28,7 +28,7 @@ help:
 	@echo "make test         linters, type check and tests, under 10 minutes"
 	@echo "make test-all     the same with the slow tests"
 	@echo "make lint         linters and type check only"
-	@echo "make benchmark    seconds and peak memory: every script of benchmarks/"
+	@echo "make benchmark    seconds and peak memory: every script of benchmarks/ on CT=path"
 	@echo "make wheel        the installable package, into dist/"
 	@echo "make cmake-lists  write the tree's files into the CMake lists that package the Slicer extension"
 	@echo "make clean        remove the environment and what the other targets wrote"
@@ -77,7 +77,7 @@ test: lint pytest
 test-all: lint pytest-all
 
 benchmark: $(VENV)/package.stamp
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(if $(CT),"$(CT)"); done
 
 wheel: $(VENV)/test.stamp
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
