@@ -8,7 +8,7 @@ from scipy import ndimage
 from torch import nn
 
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
-from training.data.scans import TrainingScan
+from training.data.scans import TrainingScan, tile_start
 
 TILE_PX = 128
 STRIDE_PX = 96
@@ -37,13 +37,14 @@ def mine(
     for k in range(first, scan.hu.shape[0], every):
         places = [
             (k, j, i)
-            for j in range(TILE_PX // 2, scan.hu.shape[1] + STRIDE_PX // 2, STRIDE_PX)
-            for i in range(TILE_PX // 2, scan.hu.shape[2] + STRIDE_PX // 2, STRIDE_PX)
-            if scan.lung[k, max(j - 64, 0) : j + 64, max(i - 64, 0) : i + 64].any()
+            for j in _starts(scan.hu.shape[1])
+            for i in _starts(scan.hu.shape[2])
+            if scan.lung[k, max(j, 0) : j + TILE_PX, max(i, 0) : i + TILE_PX].any()
         ]
         if not places:
             continue
-        tiles = np.stack([scan.tile(place, TILE_PX, slices)[0] for place in places])
+        half = TILE_PX // 2
+        tiles = np.stack([scan.tile((k, j + half, i + half), TILE_PX, slices)[0] for k, j, i in places])
         batch = torch.from_numpy(normalise(tiles, normalisation)).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
             probability = torch.sigmoid(network(batch).float())[:, 0].numpy()
@@ -52,12 +53,19 @@ def mine(
     return np.array(sorted(set(found)), dtype=np.int64).reshape(-1, 3)
 
 
+def _starts(extent: int) -> list[int]:
+    """First indices of the tiles that cover an axis, each once."""
+    centres = range(TILE_PX // 2, extent + STRIDE_PX // 2, STRIDE_PX)
+    return sorted({tile_start(centre, TILE_PX, extent) for centre in centres})
+
+
 def _false_components(scan: TrainingScan, place: tuple[int, int, int], tile: np.ndarray) -> list[tuple[int, int, int]]:
-    k, j, i = place
+    """``place`` is the slice, and the row and column of the tile's first pixel (negative where it is padded)."""
+    k, first_j, first_i = place
     height, width = scan.hu.shape[1:]
-    first_j = min(max(j - TILE_PX // 2, 0), max(height - TILE_PX, 0))
-    first_i = min(max(i - TILE_PX // 2, 0), max(width - TILE_PX, 0))
-    part = tile[: height - first_j, : width - first_i]
+    skip_j, skip_i = max(-first_j, 0), max(-first_i, 0)
+    part = tile[skip_j : height - first_j, skip_i : width - first_i]
+    first_j, first_i = first_j + skip_j, first_i + skip_i
     window = (k, slice(first_j, first_j + part.shape[0]), slice(first_i, first_i + part.shape[1]))
     taken = (scan.nodules[window] > 0) | (scan.labels[window] > 0)
     components, count = ndimage.label(part > FALSE_PROBABILITY)

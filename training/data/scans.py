@@ -49,7 +49,7 @@ class TrainingScan:
         k, j, i = (int(v) for v in centre_kji)
         hu = np.full((slices, size, size), AIR_HU, dtype=np.int16)
         labels = np.zeros((size, size), dtype=np.uint8)
-        first_j, first_i = _place(j, size, self.hu.shape[1]), _place(i, size, self.hu.shape[2])
+        first_j, first_i = tile_start(j, size, self.hu.shape[1]), tile_start(i, size, self.hu.shape[2])
         j0, i0 = max(first_j, 0), max(first_i, 0)
         j1, i1 = min(first_j + size, self.hu.shape[1]), min(first_i + size, self.hu.shape[2])
         window = (slice(j0 - first_j, j1 - first_j), slice(i0 - first_i, i1 - first_i))
@@ -60,7 +60,8 @@ class TrainingScan:
         return hu, labels
 
 
-def _place(centre: int, size: int, extent: int) -> int:
+def tile_start(centre: int, size: int, extent: int) -> int:
+    """First index of a tile around ``centre`` along an axis: inside the scan, or negative where the scan is smaller."""
     first = centre - size // 2
     return min(max(first, 0), extent - size) if extent >= size else (extent - size) // 2
 
