@@ -7,7 +7,7 @@ import numpy as np
 from LungNoduleSegLib.ct import CT
 
 NODULE_HU = (0, 99)
-"""What the oracle calls nodule; the thorax has its wall at 150 HU."""
+"""What the oracle calls nodule; the thorax has its wall at 300 HU."""
 
 
 class OracleEngine:
@@ -30,12 +30,12 @@ class OracleEngine:
 
 
 def thorax(shape=(40, 220, 220), spacing=(2.5, 0.8, 0.8), balls=(), vessels=(), **options):
-    """A wall of 150 HU around two lungs of -850 HU.
+    """A wall of 300 HU around two lungs of -850 HU.
 
     balls: (k, j, i, radius mm, HU); vessels: (j, i, half width px, HU), along k.
     """
     rng = np.random.default_rng(0)
-    hu = np.full(shape, 150, np.int16)
+    hu = np.full(shape, 300, np.int16)
     k, j, i = np.indices(shape, sparse=True)
     lung = np.zeros(shape, bool)
     for middle in (shape[2] * 0.28, shape[2] * 0.72):

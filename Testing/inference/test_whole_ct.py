@@ -1,0 +1,233 @@
+"""A whole CT: everything that is there, once, where it is, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from LungNoduleSegLib.ct import CT
+from LungNoduleSegLib.errors import Cancelled, InputError
+from LungNoduleSegLib.inference.candidate import overlap
+from LungNoduleSegLib.inference.components import components
+from LungNoduleSegLib.inference.features import FEATURES
+from LungNoduleSegLib.inference.passes import first_places, second_places
+from LungNoduleSegLib.inference.scorer import CandidateScorer
+from LungNoduleSegLib.inference.settings import SearchSettings
+from LungNoduleSegLib.inference.tiles import ProbabilityVolume
+from LungNoduleSegLib.inference.whole_ct import find_candidates, roi_box, search
+from Testing.inference.phantom import OracleEngine, ball_mask, dice, thorax
+from Testing.inference.test_orientation import turned
+
+BALLS = [(12, 110, 60, 4.0, 40), (25, 90, 160, 6.0, 50), (20, 150, 65, 2.5, 40)]
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return thorax(balls=BALLS)
+
+
+@pytest.fixture(scope="module")
+def found(scene):
+    ct, lung = scene
+    return search(OracleEngine(), ct, lung=lung)
+
+
+def match(ct, candidates, ball):
+    truth = ball_mask(ct, *ball[:4])
+    best = 0.0
+    for candidate in candidates:
+        mask = np.zeros(ct.shape, bool)
+        mask[candidate.box] = candidate.mask
+        best = max(best, dice(mask, truth))
+    return best
+
+
+def test_every_ball_once(scene, found):
+    ct, _ = scene
+    assert len(found.candidates) == 3
+    for ball in BALLS:
+        assert match(ct, found.candidates, ball) > 0.97
+    probabilities = [c.probability for c in found.candidates]
+    assert probabilities == sorted(probabilities, reverse=True)
+    largest = found.candidates[0]
+    assert largest.diameter_mm == pytest.approx(12, rel=0.05)
+    np.testing.assert_allclose(largest.centroid_ras, ct.kji_to_ras(BALLS[1][:3]), atol=0.5)
+    assert set(largest.features) == set(FEATURES)
+
+
+def test_probability_covers_the_balls_and_stays_in_the_lungs_box(scene, found):
+    ct, lung = scene
+    probability = found.probability()
+    assert probability.dtype == np.float16 and probability.shape == ct.shape
+    for ball in BALLS:
+        assert probability[ball_mask(ct, *ball[:4])].mean() > 0.9
+    k = np.flatnonzero(lung.any(axis=(1, 2)))
+    assert not probability[: k[0]].any() and not probability[k[-1] + 1 :].any()
+    assert found.best_probability == pytest.approx(0.95, abs=1e-3)
+    at = np.rint(ct.ras_to_kji(found.best_ras)).astype(int)
+    assert probability[tuple(at)] == pytest.approx(found.best_probability, abs=1e-3)
+
+
+def test_it_is_sparse(scene, found):
+    ct, _ = scene
+    every_tile = ct.shape[0] * 3 * 3  # 220 px at a stride of 64
+    assert found.counts["first_tiles"] + found.counts["second_tiles"] < 0.7 * every_tile
+
+
+def test_an_empty_lung_gives_nothing_and_says_how_sure(scene):
+    _, lung = scene
+    ct, _ = thorax()
+    result = search(OracleEngine(), ct, lung=lung)
+    assert result.candidates == [] and result.best_probability < 0.95
+
+
+def test_nothing_outside_of_the_lungs():
+    ct, lung = thorax(balls=[(12, 8, 110, 5.0, 50), BALLS[0]])
+    result = search(OracleEngine(), ct, lung=lung)
+    assert len(result.candidates) == 1
+
+
+def test_a_region_of_interest_limits_the_search(scene):
+    ct, lung = scene
+    middle = ct.kji_to_ras(BALLS[1][:3])
+    roi = (tuple(middle - 12), tuple(middle + 12))
+    engine = OracleEngine()
+    result = search(engine, ct, lung=lung, roi=roi)
+    assert len(result.candidates) == 1 and match(ct, result.candidates, BALLS[1]) > 0.97
+    with pytest.raises(InputError, match="holds no lung"):
+        corner = ct.kji_to_ras((1, 1, 1))
+        search(engine, ct, lung=lung, roi=(tuple(corner - 1), tuple(corner + 1)))
+    with pytest.raises(InputError, match="outside of the CT"):
+        search(engine, ct, lung=lung, roi=((900.0, 900.0, 900.0), (950.0, 950.0, 950.0)))
+    with pytest.raises(InputError, match="two RAS corners"):
+        search(engine, ct, lung=lung, roi=(1, 2, 3))
+
+
+def test_region_of_interest_by_hand():
+    ct = CT.from_array(np.zeros((10, 20, 30), np.int16), spacing_mm=(2.0, 1.0, 0.5))
+    # i = -x / 0.5, j = -y, k = z / 2: x -4..-2.2 is i 4.4..8, y -7..-3 is j 3..7, z 3..9 is k 1.5..4.5.
+    assert roi_box(ct, ((-2.2, -7.0, 9.0), (-4.0, -3.0, 3.0))) == (slice(2, 5), slice(3, 8), slice(5, 9))
+
+
+def test_masks_that_do_not_fit(scene):
+    ct, lung = scene
+    with pytest.raises(InputError, match="shape"):
+        search(OracleEngine(), ct, lung=lung[1:])
+    with pytest.raises(InputError, match="no lung"):
+        search(OracleEngine(), ct, lung=np.zeros(ct.shape, bool))
+
+
+@pytest.mark.parametrize("order_flips", [((1, 0, 2), (False, True, False)), ((2, 1, 0), (True, False, True))])
+def test_another_orientation_gives_the_same_nodules(scene, found, order_flips):
+    ct, lung = scene
+    order, flips = order_flips
+    other = turned(ct, order, flips)
+    other_lung = lung.transpose(order)[tuple(slice(None, None, -1) if f else slice(None) for f in flips)]
+    result = search(OracleEngine(), other, lung=other_lung)
+    assert len(result.candidates) == len(found.candidates)
+    for a, b in zip(result.candidates, found.candidates):
+        np.testing.assert_allclose(a.centroid_ras, b.centroid_ras, atol=1e-6)
+        assert a.probability == pytest.approx(b.probability) and a.mask.sum() == b.mask.sum()
+        kji = np.argwhere(a.mask) + a.offset_kji
+        np.testing.assert_allclose(other.kji_to_ras(kji.mean(axis=0)), a.centroid_ras, atol=1e-6)
+    assert result.probability().shape == other.shape
+
+
+def test_progress_rises_to_one_and_cancel_stops_at_the_next_batch(scene):
+    ct, lung = scene
+    seen = []
+    search(OracleEngine(), ct, lung=lung, progress=lambda f, m: seen.append((f, m)))
+    fractions = [f for f, _ in seen]
+    assert fractions == sorted(fractions) and fractions[0] == 0.0 and fractions[-1] == 1.0
+    assert len({m for _, m in seen}) >= 4 and len(seen) > 15
+    engine = OracleEngine()
+    with pytest.raises(Cancelled):
+        search(engine, ct, lung=lung, cancel=lambda: engine.tiles >= 24)
+    assert engine.tiles <= 24 + engine.batch_size
+
+
+def test_a_scorer_gives_the_probability(scene, found):
+    ct, lung = scene
+    small_first = CandidateScorer(("diameter_mm",), (8.0,), (2.0,), (-1.0,), 0.0)
+    candidates = find_candidates(OracleEngine(), ct, lung=lung, scorer=small_first)
+    diameters = [c.diameter_mm for c in candidates]
+    assert diameters == sorted(diameters) and len(diameters) == 3
+    assert candidates[0].probability == pytest.approx(small_first(candidates[0].features))
+
+
+def test_thin_slices_are_searched_in_steps():
+    balls = [(30, 100, 60, 3.0, 50)]
+    ct, lung = thorax(shape=(60, 220, 220), spacing=(1.0, 0.8, 0.8), balls=balls)
+    engine = OracleEngine()
+    result = search(engine, ct, lung=lung)
+    assert match(ct, result.candidates, balls[0]) > 0.97
+    places = first_places(lung, 1.0, SearchSettings(first_step_mm=2.5), 128)
+    chosen = np.unique(places[:, 0])
+    assert np.diff(chosen)[:-1].tolist() == [2] * (len(chosen) - 2) and chosen[-1] == 56
+
+
+def test_masks_do_not_overlap_and_large_nodules_come_whole():
+    ball = (20, 130, 110, 30.0, 50)
+    ct, lung = thorax(shape=(40, 260, 420), balls=[ball, (20, 130, 320, 5.0, 50)])
+    result = search(OracleEngine(border=26), ct, lung=lung | ball_mask(ct, *ball[:4]))
+    assert match(ct, result.candidates, ball) > 0.95
+    for n, one in enumerate(result.candidates):
+        assert all(overlap(one, other) == 0 for other in result.candidates[n + 1 :])
+
+
+def test_second_tiles_are_centred_on_their_hits():
+    volume = ProbabilityVolume((2, 10, 20), (3, 200, 200))
+    volume.weight[[0, 2]] = 1  # slice 1 of the box was left out
+    hits = np.array([[0, 100, 90], [0, 101, 90], [0, 110, 95], [2, 20, 180]])
+    places = second_places(hits, volume, SearchSettings(second_margin_px=40), 128)
+    # Box slice 0: one tile holds all three hits in its core of 48 px. The slice left out takes the hits of both.
+    assert places[:, 0].tolist() == [2, 3, 3, 4]
+    k, j, i = places[0]
+    assert (k, j + 64, i + 64) == pytest.approx((2, 100 + 10, 90 + 20), abs=1.5)
+    for k, j, i in hits + volume.offset_kji:
+        near = places[places[:, 0] == k]
+        assert any(j0 + 40 <= j < j0 + 88 and i0 + 40 <= i < i0 + 88 for _, j0, i0 in near)
+
+
+def test_components_by_hysteresis():
+    volume = ProbabilityVolume((5, 0, 0), (3, 20, 20))
+    volume.weight[:] = 1
+    volume.mean[1, 2:8, 2:8] = 0.2
+    volume.mean[1, 4, 4] = 0.6  # one strong voxel holds its weak neighbours
+    volume.mean[1, 12:18, 12:18] = 0.25  # weak all over
+    lung = np.ones((3, 20, 20), bool)
+    settings = SearchSettings(high=0.5, low=0.15, smoothing_mm=0.0, min_mm=1.0)
+    (one,) = components(volume, lung, (2.5, 1.0, 1.0), settings)
+    assert len(one.voxels) == 36 and one.peak == pytest.approx(0.6, abs=1e-3) and one.summit == (6, 4, 4)
+    lung[:, :4] = False
+    (part,) = components(volume, lung, (2.5, 1.0, 1.0), settings)
+    assert len(part.voxels) == 24
+    assert components(volume, lung, (2.5, 1.0, 1.0), SearchSettings(high=0.7)) == []
+
+
+def test_smoothing_is_in_mm():
+    volume = ProbabilityVolume((0, 0, 0), (5, 12, 12))
+    volume.weight[:] = 1
+    volume.mean[2, 3:9, 3:9] = 0.6
+    lung = np.ones((5, 12, 12), bool)
+    settings = SearchSettings(high=0.1, low=0.01, smoothing_mm=1.0, min_mm=0.5)
+    thick = components(volume, lung, (5.0, 1.0, 1.0), settings)[0]
+    thin = components(volume, lung, (1.0, 1.0, 1.0), settings)[0]
+    assert len(thick.slices) == 1 and thick.peak == pytest.approx(0.6, abs=1e-3)
+    # A Gaussian of one slice: its middle weight is .399.
+    assert len(thin.slices) == 5 and thin.peak == pytest.approx(0.6 * 0.399, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "change", [{"low": 0.5}, {"high": 1.5}, {"views": 9}, {"first_margin_px": 64}, {"max_candidates": 0}]
+)
+def test_settings_are_checked(change):
+    with pytest.raises(ValueError, match="Expected"):
+        SearchSettings(**change)
+
+
+def test_settings_through_json():
+    settings = SearchSettings(views=3)
+    assert SearchSettings.from_dict(settings.to_dict()) == settings
+    with pytest.raises(ValueError, match="Expected settings"):
+        SearchSettings.from_dict({"speed": 11})
