@@ -27,6 +27,7 @@ beside it as .json), ``model``, ``device``, and the CT as ``ct`` (a path, with `
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import queue
@@ -290,6 +291,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m LungNoduleSegLib.runner ARGS.json | --serve", file=sys.stderr)
         return 2
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8")  # JSON, whatever the system's own encoding is
     channel = Channel(sys.stdin, _private_output())
     worker = Worker(channel)
     channel.emit("ready", version=__version__, pid=os.getpid())

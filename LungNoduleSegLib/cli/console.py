@@ -24,7 +24,11 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def out() -> Console:
     """Standard output: what the command was asked for."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # a file has no width to fit; the tables keep their full words
+    console.soft_wrap = True
+    return console
 
 
 def err() -> Console:

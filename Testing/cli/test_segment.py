@@ -65,8 +65,12 @@ def test_whole_run_writes_every_file(cli, store, phantom_path, tmp_path):
     if have_slicer:
         assert (target / "scene.mrb").read_bytes()[:2] == b"PK"
         assert record["left_out"] == {}
-    assert "probability" in ended.out
-    assert ended.out.count("solid") >= len(rows)
+    lines = [line.rstrip() for line in ended.out.splitlines() if line.strip()]
+    assert len(lines) == 1 + len(rows)
+    for line, nodule in zip(lines[1:], record["nodules"]):
+        assert len(line) <= 80
+        assert f"{nodule['long_axis_mm']:.1f} × {nodule['short_axis_mm']:.1f}" in line
+        assert line.endswith(" ".join(f"{value:.1f}" for value in nodule["centroid_ras"]))  # as --ras takes it
     assert RESEARCH in ended.err
 
 
