@@ -55,7 +55,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(int(w) for w in self.widths))
         if len(self.widths) != 5 or min(self.widths) < 1 or any(w % 2 for w in self.widths[1:]):
-            raise ValueError(f"Expected argument `widths` to be five widths, even from the second on, got {self.widths}")
+            raise ValueError(
+                f"Expected argument `widths` to be five widths, even from the second on, got {self.widths}"
+            )
         if any(2 * a != b for a, b in zip(self.widths, self.widths[1:])):
             # A fusion halves the channels and its output meets the skip of the level above.
             raise ValueError(f"Expected argument `widths` to double from level to level, got {self.widths}")
@@ -79,9 +81,15 @@ class NetworkConfig:
         """Inverse of `to_dict`; raises ValueError for keys that this version does not know."""
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
-            raise ValueError(f"Expected architecture keys out of {[f.name for f in fields(cls)]}, got {sorted(unknown)}")
+            raise ValueError(
+                f"Expected architecture keys out of {[f.name for f in fields(cls)]}, got {sorted(unknown)}"
+            )
         data = dict(data)
         if data.get("vit") is not None:
+            unknown = set(data["vit"]) - {f.name for f in fields(ViTConfig)}
+            if unknown:
+                known = [f.name for f in fields(ViTConfig)]
+                raise ValueError(f"Expected architecture keys of `vit` out of {known}, got {sorted(unknown)}")
             data["vit"] = ViTConfig(**data["vit"])
         if "scse" in data:
             data["scse"] = tuple(data["scse"])

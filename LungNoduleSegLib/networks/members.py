@@ -22,14 +22,16 @@ _FULL = {
 def scaled(config: NetworkConfig, width: int) -> NetworkConfig:
     """The same network with ``width`` channels at full resolution, everything else in proportion.
 
-    The transformer's width scales too (768 x width / 64) and keeps 64 channels a head and its number of blocks.
+    The transformer's width scales too (768 x width / 64) and keeps 64 channels a head (or a few more, where the
+    width is no multiple of 16) and its number of blocks.
     """
     if width < 2 or width % 2:
         raise ValueError(f"Expected argument `width` to be an even number of at least 2, got {width}")
     vit = config.vit
     if vit is not None:
         dim = vit.dim * width // FULL_WIDTHS[0]
-        heads = max(1, dim // CHANNELS_PER_HEAD)
+        # Where 64 channels a head do not come out even, there are fewer and wider heads.
+        heads = next(h for h in range(max(1, dim // CHANNELS_PER_HEAD), 0, -1) if dim % h == 0)
         vit = ViTConfig(dim=dim, depth=vit.depth, heads=heads)
     widths = tuple(w * width // FULL_WIDTHS[0] for w in FULL_WIDTHS)
     return replace(config, widths=widths, vit=vit)

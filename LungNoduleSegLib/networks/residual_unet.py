@@ -13,7 +13,7 @@ from LungNoduleSegLib.networks.vit import BottleneckViT
 
 
 class ResidualUNet(nn.Module):
-    """Residual U-Net with scSE at chosen places, an optional ViT at the bottleneck and multi-scale fusion on the way up.
+    """Residual U-Net: scSE at chosen places, an optional ViT at the bottleneck, multi-scale fusion on the way up.
 
     Input (n, input_slices, h, w) float, each slice normalised on its own; output (n, 1, h, w) logits of the middle
     slice. h and w are multiples of 16. scSE stands behind the residual unit of a level, and its output is the skip too;
@@ -42,7 +42,9 @@ class ResidualUNet(nn.Module):
         self.encoder_attention = nn.ModuleList([attention(p, w) for p, w in zip(places, widths)])
         vit = config.vit
         self.vit = (
-            BottleneckViT(widths[-1], vit.dim, vit.depth, vit.heads, config.input_px // STRIDE) if vit else nn.Identity()
+            BottleneckViT(widths[-1], vit.dim, vit.depth, vit.heads, config.input_px // STRIDE)
+            if vit
+            else nn.Identity()
         )
         down = widths[:0:-1]  # deepest first: 1024, 512, 256, 128 at full width
         self.ups = nn.ModuleList([MultiScaleFusion(c, fusion=config.fusion) for c in down])
