@@ -25,16 +25,15 @@ class UiLoader(QtUiTools.QUiLoader):
     """Loads a .ui with the stand-ins; a class without one is an error, not an empty widget."""
 
     def createWidget(self, class_name, parent=None, name=""):
-        made = ctk_widgets.WIDGETS.get(class_name) or qmrml_widgets.WIDGETS.get(class_name)
-        made = made or getattr(QtWidgets, class_name, None)
-        if made is None:
-            raise LookupError(f"The harness has no stand-in for {class_name}.")
+        made = _stand_in(class_name)
         widget = made(parent) if parent is not None else made()
         widget.setObjectName(name)
         return widget
 
     def load(self, file, parent=None):
         root = ElementTree.fromstring(bytes(file.readAll().data()))
+        for element in root.iter("widget"):  # now, because an error inside createWidget does not get out of Qt
+            _stand_in(element.get("class"))
         wires = []
         connections = root.find("connections")
         for connection in list(connections) if connections is not None else []:
@@ -48,6 +47,14 @@ class UiLoader(QtUiTools.QUiLoader):
             source, target = (_named(widget, name) for name in (sender, receiver))
             getattr(source, signal.partition("(")[0]).connect(getattr(target, slot.partition("(")[0]))
         return widget
+
+
+def _stand_in(class_name: str) -> type:
+    found = ctk_widgets.WIDGETS.get(class_name) or qmrml_widgets.WIDGETS.get(class_name)
+    found = found or getattr(QtWidgets, class_name, None)
+    if found is None:
+        raise LookupError(f"The harness has no stand-in for {class_name}.")
+    return found
 
 
 def _named(widget, name: str):

@@ -62,6 +62,15 @@ def _properties_as_attributes(cls: type) -> None:
         setattr(cls, name, _attribute(name, getter))
 
 
+class _Attribute(property):
+    """A property of objects; the class keeps a static method of the same name (``qt.QTimer.singleShot``)."""
+
+    native: Callable | None = None
+
+    def __get__(self, instance, owner=None):
+        return super().__get__(instance, owner) if instance is not None or self.native is None else self.native
+
+
 def _attribute(name: str, getter: Callable | None) -> property:
     def read(self):
         if getter is not None:
@@ -71,7 +80,9 @@ def _attribute(name: str, getter: Callable | None) -> property:
                 pass
         return QtCore.QObject.property(self, name)
 
-    return property(read, lambda self, value: _write(self, name, value))
+    made = _Attribute(read, lambda self, value: _write(self, name, value))
+    made.native = getter
+    return made
 
 
 def _write(self, name: str, value) -> None:
@@ -196,7 +207,8 @@ def _signal(self, signal: str):
     objects = [k for k in known if "PyObject" in k and _arity(k.partition("(")[2]) == _arity(arguments)]
     if f"{name}({arguments})" not in known and not objects:
         raise RuntimeError(f"{meta.className()} has no signal {signal!r}; it has {known}")
-    bound = getattr(self, name) if not isinstance(getattr(type(self), name, None), property) else _own(self, name)
+    hidden = isinstance(inspect.getattr_static(type(self), name, None), property)
+    bound = _own(self, name) if hidden else getattr(self, name)
     if len(known) > 1 and not objects:
         try:
             return bound[arguments] if arguments else bound

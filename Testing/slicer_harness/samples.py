@@ -36,7 +36,7 @@ def sample_ct(ijk_to_ras: np.ndarray | None = None, series_uid: str = "1.2.3.4")
     k, j, i = np.ogrid[: shape[0], : shape[1], : shape[2]]
     labels = np.zeros(shape, np.uint16)
     for label, (centre, radius) in enumerate(
-        [((8, 20, 18), (3, 7, 6)), ((14, 40, 50), (4, 8, 8)), ((20, 40, 62), (4, 6, 5))], start=1
+        [((8, 20, 18), (3, 7, 6)), ((15, 40, 50), (5, 8, 8)), ((20, 40, 61), (4, 6, 6))], start=1
     ):
         distance = sum(((axis - c) / r) ** 2 for axis, c, r in zip((k, j, i), centre, radius, strict=True))
         labels[(distance <= 1) & (labels == 0)] = label

@@ -136,9 +136,13 @@ def _keep_subject_hierarchy(scene) -> None:
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def removing(_caller, _event, node):
         # An item that outlives its segmentation makes the next one log "DataNodeCache inconsistency".
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        hierarchy = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")  # unlike the other call, makes none
         if hierarchy is not None and wanted(node) and (item := hierarchy.GetItemByDataNode(node)):
             hierarchy.RemoveItem(item, False, False)
 
+    def closed(_caller, _event):
+        slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
     scene.AddObserver(scene.NodeAddedEvent, added)
     scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removing)
+    scene.AddObserver(scene.EndCloseEvent, closed)
