@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from Testing.cli.tiny import phantom, write_store
 
 
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory) -> Path:
     """Folder with the weights and card of "tiny", and the card of "absent"."""
-    from tiny import write_store
-
     folder = tmp_path_factory.mktemp("weights")
     write_store(folder)
     return folder
@@ -32,7 +29,6 @@ def store(tiny_store, monkeypatch) -> Path:
 def phantom_path(tmp_path_factory) -> Path:
     """The phantom CT with two nodules as NRRD."""
     import SimpleITK as sitk
-    from tiny import phantom
 
     path = tmp_path_factory.mktemp("ct") / "phantom.nrrd"
     sitk.WriteImage(phantom().to_sitk(), str(path), True)

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tiny import NODULES, OTHER_SERIES, phantom
 
 from LungNoduleSegLib.cli.outputs import NAMES
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.report.processes import library_environment
+from Testing.cli.tiny import NODULES, OTHER_SERIES, TRAINED_SERIES, phantom
 
 ROOT = Path(__file__).resolve().parents[2]
 RESEARCH = "research use only"
@@ -104,8 +104,6 @@ def test_nothing_found_is_said_with_the_highest_probability_and_its_place(
 
 
 def test_training_series_is_said(cli, store, phantom_path, tmp_path, quick_outputs, monkeypatch):
-    from tiny import TRAINED_SERIES
-
     from LungNoduleSegLib.ct import CT
 
     read = CT.from_sitk.__func__
@@ -131,8 +129,8 @@ def test_training_series_is_said(cli, store, phantom_path, tmp_path, quick_outpu
         (["--model", "tiny", "--device", "quantum"], "quantum"),
         (["--model", "tiny", "--roi", "1000", "0", "0", "1100", "10", "10"], "--roi lies outside the CT, which spans"),
         (["--model", "tiny", "--roi", "0", "0", "0", "0", "10", "10"], "Expected --roi to be two opposite corners"),
-        (["--model", "tiny", "--threshold", "1.5"], "1.5"),
-        (["--model", "tiny", "--min-diameter", "-1"], "-1"),
+        (["--model", "tiny", "--threshold", "1.5"], "'--threshold'"),
+        (["--model", "tiny", "--min-diameter", "-1"], "'--min-diameter'"),
     ],
 )
 def test_input_errors_end_with_2_and_write_nothing(cli, store, phantom_path, tmp_path, arguments, said):
@@ -239,7 +237,14 @@ def test_signals_end_a_real_process_cleanly(store, phantom_path, tmp_path, numbe
         "-m",
         "tiny",
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=library_environment(), cwd=ROOT)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        env=library_environment(),
+        cwd=ROOT,
+        # Test runs that a shell started in the background hand down an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob(".lns-*")):  # the run has begun

@@ -118,7 +118,10 @@ def test_any_name_works(tmp_path, name):
     assert contents(tmp_path / name) == {"a.txt": "2"}
 
 
-def test_interrupt_waits_for_the_block():
+def test_interrupt_waits_for_the_block(request):
+    # Test runs that a shell started in the background have SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     done = False
     with pytest.raises(KeyboardInterrupt), interrupts_held():
         signal.raise_signal(signal.SIGINT)
