@@ -14,9 +14,11 @@ class SearchSettings:
     Parameters
     ----------
     first_margin_px
-        Border of a first-pass tile that does not count; tiles lie 128 - 2 x this apart.
+        Border of a first-pass tile that does not count; tiles lie 128 - 2 x this apart. 16 found nothing more on six
+        scans, with a sixth more tiles.
     first_step_mm
-        Slices of the first pass lie at most this far apart; with thin slices it leaves some out.
+        Slices of the first pass lie at most this far apart; with thin slices it leaves some out. Every second slice of
+        2.5 mm lost two of 14 nodules, one of 4.6 mm and a faint one.
     first_threshold
         Probability from which on a pixel of the first pass is looked at again.
     second_margin_px
@@ -39,7 +41,7 @@ class SearchSettings:
         Smallest diameter of a component before it is segmented anew (mm), and of a candidate.
     """
 
-    first_margin_px: int = 16
+    first_margin_px: int = 8
     first_step_mm: float = 2.5
     first_threshold: float = 0.15
     second_margin_px: int = 40
