@@ -37,7 +37,7 @@ def train(
     name: Annotated[str, typer.Argument(help="Member of the family, e.g. model-2-compact.")],
     run: Annotated[str, typer.Option(help="Name of the run; an unfinished run of this name goes on.")],
     samples: Annotated[int, typer.Option(help="Images seen in all.")] = 100_000,
-    cooldown: Annotated[int, typer.Option(help="The last of them, over which the learning rate falls to zero.")] = 25_000,
+    cooldown: Annotated[int, typer.Option(help="The last of them: the learning rate falls to zero.")] = 25_000,
     tile: Annotated[int, typer.Option(help="Window in pixels: 128, or 96 for the first part of a schedule.")] = 128,
     width: Annotated[int | None, typer.Option(help="Channels at full resolution, instead of the member's own.")] = None,
     normalisation: Annotated[str, typer.Option(help="percentile, zscore or minmax.")] = "percentile",
@@ -81,7 +81,7 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
-    side: Annotated[str, typer.Option(help="validation, or test: every look at the test patients is logged.")] = "validation",
+    side: Annotated[str, typer.Option(help="validation, or test (every look at it is logged).")] = "validation",
     data: Data = None,
     cache: Cache = None,
 ) -> None:
