@@ -44,7 +44,7 @@ class NetworkConfig:
         False removes the multi-scale fusion or the residual shortcuts (for ablation).
     """
 
-    widths: tuple[int, int, int, int, int] = FULL_WIDTHS
+    widths: tuple[int, ...] = FULL_WIDTHS
     scse: tuple[str, ...] = ()
     vit: ViTConfig | None = None
     input_slices: int = 1
