@@ -9,6 +9,7 @@ from torch import nn
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
 from training.data.crops import IGNORE, Crops
 from training.data.sampling import EIGHT_BIT_MIN_RANGE
+from training.lidc.consensus import MIN_PIXELS
 from training.metrics import Estimate, bootstrap, dice, iou, overlap_counts
 
 
@@ -56,10 +57,19 @@ def evaluate_crops(
     threshold: float = 0.5,
     repeats: int = 2000,
 ) -> dict[str, Estimate]:
-    """``iou_pos``, ``dice_pos`` and the share of images with IoU >= .5 of the positive crops at ``index``.
+    """``iou_pos``, ``dice_pos`` and the share of images with IoU >= .5 of the crops at ``index``, all of them positive.
 
     Pixels of other annotated nodules that the crop's own masks lack count neither way.
+
+    Raises
+    ------
+    ValueError
+        For no crop at all, or one with a consensus of 8 pixels or fewer: the figures' names promise positive images.
     """
+    areas = (crops.labels[index] == 1).sum(axis=(1, 2))
+    if len(areas) == 0 or areas.min() <= MIN_PIXELS:
+        found = f"{(areas <= MIN_PIXELS).sum()} others among {len(areas)}" if len(areas) else "none"
+        raise ValueError(f"Expected argument `index` to name crops with more than {MIN_PIXELS} pixels, got {found}")
     probability = predict(network, crops, index, normalisation, slices=slices, precision=precision)
     labels = crops.labels[index]
     counts = overlap_counts((probability > threshold) & (labels != IGNORE), labels == 1)

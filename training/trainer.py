@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -208,8 +208,3 @@ class Trainer:
         line = {"samples": self.samples, "lr": round(self.learning_rate(), 7), **figures}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
-
-
-def with_tile(config: RunConfig, tile_px: int) -> RunConfig:
-    """The same run with another window; crops of 128 px leave room to move a smaller one without reflection."""
-    return replace(config, sampling=replace(config.sampling, tile_px=tile_px))

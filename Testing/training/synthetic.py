@@ -85,6 +85,7 @@ def made_scan(
     *,
     spacing_mm: tuple[float, float, float] = (2.5, 0.7, 0.7),
     patient: str = TRAIN,
+    vessel: bool = True,
     seed: int = 0,
 ) -> TrainingScan:
     """Noisy lung all over, one annotated bright disc in the slices 2 and 3, and one bright disc that is no nodule."""
@@ -92,10 +93,11 @@ def made_scan(
     hu = rng.normal(-850, 20, size=shape).astype(np.int16)
     labels, nodules = np.zeros(shape, np.uint8), np.zeros(shape, np.int16)
     size = shape[1]
-    nodule, vessel = disc(size, 40, 44, 6), disc(size, 100, 90, 6)
+    nodule = disc(size, 40, 44, 6)
     for k in (2, 3):
         hu[k][nodule] = 20
-        hu[k][vessel] = 20
+        if vessel:
+            hu[k][disc(size, 100, 90, 6)] = 20
         labels[k][nodule] = 1
         nodules[k][nodule] = 1
     return TrainingScan(patient, "1.2.3", hu, labels, nodules, np.ones(shape, bool), spacing_mm)

@@ -68,7 +68,7 @@ class _Runs:
 
 def test_a_file_that_would_run_code_is_refused(tmp_path):
     path, target = tmp_path / "last.pt", tmp_path / "executed"
-    path.write_bytes(pickle.dumps(_Runs(str(target))))
+    path.write_bytes(pickle.dumps(_Runs(str(target)), protocol=2))
     with pytest.raises(InputError):
         checkpoint.load(path)
     assert not target.exists()

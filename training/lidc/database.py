@@ -116,7 +116,7 @@ def _annotations(connection: sqlite3.Connection, scan_ids: set[int]) -> dict[int
 
 
 def _grouped(rows: Iterable[tuple], wanted: set[int]) -> dict[int, list[tuple]]:
-    """Rows by their first column. The tables have no index: one pass over each is far quicker than a query per owner."""
+    """Rows by first column. The tables have no index: one pass over each is far quicker than a query per owner."""
     groups: dict[int, list[tuple]] = {}
     for owner, *rest in rows:
         if owner in wanted:
