@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from LungNoduleSegLib.ct.lung_regions import find_lungs
+from LungNoduleSegLib.ct.volume import CT
+from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.regions import elongation, equivalent_diameter
 
 FEATURES = (
@@ -23,6 +26,7 @@ FEATURES = (
     "shell_hu",
     "contrast_hu",
     "shell_dense",
+    "lung_share",
 )
 """Names of the features, in order.
 
@@ -31,6 +35,7 @@ percentile and standard deviation over the views of the mean probability inside.
 volume. elongation: root of largest to smallest principal variance. slices: extent across slices in mm over
 diameter_mm. fill: share of its box. mean_hu, spread_hu: HU inside. shell_hu: mean HU of the shell 1.5 to 4 mm outside.
 contrast_hu: mean inside minus shell. shell_dense: share of the shell above -400 HU, so of attached vessels and wall.
+lung_share: share inside of the lungs, closed over what stands in or on them: low for vessels of the mediastinum.
 """
 
 SHELL_MM = (1.5, 4.0)
@@ -96,3 +101,14 @@ def hu_features(
         "contrast_hu": float(inner.mean() - around.mean()),
         "shell_dense": float((around > DENSE_HU).mean()),
     }
+
+
+def lung_features(ct: CT, offset_kji: tuple[int, int, int], mask: NDArray[np.bool_]) -> dict[str, float]:
+    """Share of a mask inside of the CT's lungs, closed but not dilated; 1 where the CT holds no lung."""
+    try:
+        found = find_lungs(ct)
+    except InputError:
+        return {"lung_share": 1.0}
+    coarse = (np.argwhere(mask) + offset_kji) // found.steps
+    coarse = np.minimum(coarse, np.subtract(found.sides.shape, 1))
+    return {"lung_share": float((found.sides[tuple(coarse.T)] > 0).mean())}

@@ -11,7 +11,7 @@ from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.components import Component
 from LungNoduleSegLib.inference.engine import Engine
-from LungNoduleSegLib.inference.features import hu_features, shape_features, view_features
+from LungNoduleSegLib.inference.features import hu_features, lung_features, shape_features, view_features
 from LungNoduleSegLib.inference.grow import Grown, SlabCache, cut, enlarged, grow
 from LungNoduleSegLib.inference.monitor import Monitor
 from LungNoduleSegLib.inference.regions import centroid, tight
@@ -162,6 +162,7 @@ def candidate_features(ct: CT, component: Component | None, grown: Grown) -> dic
         **view_features(grown.slab.by_view, grown.mask),
         **shape_features(mask, ct.spacing_mm),
         **hu_features(ct.hu, offset, mask, ct.spacing_mm),
+        **lung_features(ct, offset, mask),
     }
 
 

@@ -89,11 +89,11 @@ def search(
     monitor = Monitor(progress, cancel)
     clock = _Clock()
     monitor.stage(0.0, 0.06, "Finding the lungs")
-    where = _where(ct, lung, roi)
+    turned = axial_view(ct)
+    ct_axial = turned.ct
+    lung_axial = _where(ct_axial, None if lung is None else turned.turn(_checked(ct, lung)), roi)
     clock.lap("lungs")
 
-    turned = axial_view(ct)
-    ct_axial, lung_axial = turned.ct, turned.turn(where)
     box = _bounding_box(lung_axial)
     volume = ProbabilityVolume(tuple(s.start for s in box), tuple(s.stop - s.start for s in box))  # type: ignore[arg-type]
     inner = lung_axial[box]
@@ -174,26 +174,28 @@ class _Clock:
         self._last = now
 
 
-def _where(ct: CT, lung: NDArray | None, roi: tuple | None) -> NDArray[np.bool_]:
+def _checked(ct: CT, lung: NDArray) -> NDArray[np.bool_]:
+    lung = np.asarray(lung)
+    if lung.shape != ct.shape:
+        raise InputError(f"Expected argument `lung_mask` to have the CT's shape {ct.shape}, got {lung.shape}")
+    return lung if lung.dtype == bool else lung > 0
+
+
+def _where(ct: CT, lung: NDArray[np.bool_] | None, roi: tuple | None) -> NDArray[np.bool_]:
     box = None if roi is None else roi_box(ct, roi)
     if lung is None:
         from LungNoduleSegLib.ct import lung_mask
 
         lung = lung_mask(ct)
-    else:
-        lung = np.asarray(lung)
-        if lung.shape != ct.shape:
-            raise InputError(f"Expected argument `lung_mask` to have the CT's shape {ct.shape}, got {lung.shape}")
-        lung = lung if lung.dtype == bool else lung > 0
     if not lung.any():
         raise InputError("no lung was found in this CT", remedy="Give a chest CT in HU, or a lung mask of your own.")
-    if box is not None:
-        limited = np.zeros(ct.shape, bool)
-        limited[box] = lung[box]
-        if not limited.any():
-            raise InputError("the region of interest holds no lung", remedy="Move or enlarge the region of interest.")
-        lung = limited
-    return lung
+    if box is None:
+        return lung
+    limited = np.zeros(ct.shape, bool)
+    limited[box] = lung[box]
+    if not limited.any():
+        raise InputError("the region of interest holds no lung", remedy="Move or enlarge the region of interest.")
+    return limited
 
 
 def roi_box(ct: CT, roi: tuple[tuple[float, float, float], tuple[float, float, float]]) -> tuple[slice, slice, slice]:

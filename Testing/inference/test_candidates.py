@@ -7,9 +7,11 @@ import pickle
 import numpy as np
 import pytest
 
+from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.inference.candidate import Candidate, overlap, without_doubles
-from LungNoduleSegLib.inference.features import FEATURES, hu_features, shape_features, view_features
+from LungNoduleSegLib.inference.features import FEATURES, hu_features, lung_features, shape_features, view_features
 from LungNoduleSegLib.inference.scorer import CandidateScorer, plain_score, score
+from Testing.inference.phantom import thorax
 
 
 def candidate(offset=(0, 0, 0), shape=(2, 4, 4), probability=0.5):
@@ -75,6 +77,18 @@ def test_features_of_a_ball_in_lung_and_at_the_wall():
     shape = shape_features(ball[box], spacing)
     assert shape["elongation"] == pytest.approx(1, abs=0.01) and shape["diameter_mm"] == pytest.approx(10, abs=0.3)
     assert shape["fill"] == pytest.approx(np.pi / 6, abs=0.15)
+
+
+def test_share_inside_of_the_lungs():
+    ct, lung = thorax(shape=(60, 260, 260), spacing=(2.5, 1.2, 1.2))
+    free = np.ones((4, 10, 10), bool)
+    k, j, i = 30, 125, 65
+    assert lung[k : k + 4, j : j + 10, i : i + 10].all()
+    assert lung_features(ct, (k, j, i), free)["lung_share"] > 0.95
+    # In the wall, far from the lung.
+    assert lung_features(ct, (k, 2, 2), free)["lung_share"] == 0
+    none = CT.from_array(np.full((5, 20, 20), 40, np.int16))
+    assert lung_features(none, (0, 0, 0), free)["lung_share"] == 1
 
 
 def some_features(**changed):

@@ -76,6 +76,14 @@ def test_a_structure_that_the_network_does_not_see_is_taken_by_its_hu():
     assert dice(whole(ct, region), ball_mask(ct, 12, 100, 60, 4.0)) > 0.9 and region.grown is None
 
 
+def test_a_cavity_that_the_network_does_not_see():
+    ct, _ = thorax(balls=[(12, 100, 60, 7.0, 50), (12, 100, 60, 4.0, -900)])
+    blind = OracleEngine()
+    blind.predict = lambda tiles, min_range=None: np.zeros((len(tiles), 128, 128), np.float32)
+    region = segment_seed(blind, ct, (12, 100, 60))
+    assert dice(whole(ct, region), ball_mask(ct, 12, 100, 60, 7.0)) > 0.9 and "sees no nodule" in region.warning
+
+
 @pytest.mark.parametrize("gap", [0, 3])
 def test_the_centre_of_a_cavity_counts_for_the_nodule_around_it(gap):
     ct, _ = thorax(balls=[(12, 100, 60, 10.0, 50), (12, 100, 60, 5.0, -900)])
