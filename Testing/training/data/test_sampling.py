@@ -105,13 +105,29 @@ def test_what_is_left_out_moves_along():
     assert (moved == IGNORE).any()
 
 
+def distances(made: Sampler, steps: int) -> np.ndarray:
+    """Of a disc that lies in the middle of its crop: how far from the middle it is, along the worse axis."""
+    centres = [np.argwhere(label == 1).mean(axis=0) for step in range(steps) for label in made.batch(step)[1].numpy()]
+    return np.abs(np.array(centres) - 63.5).max(axis=1)
+
+
 def test_a_shift_goes_no_further_than_asked():
     labels = disc(128, 63.5, 63.5, 8).astype(np.uint8)
-    made = sampler(drawn_crops(labels), shift_px=20)
-    places = np.concatenate(
-        [[np.argwhere(label == 1).mean(axis=0) for label in made.batch(step)[1].numpy()] for step in range(12)]
-    )
-    assert 15 < np.abs(places - 63.5).max() <= 20.01
+    far = distances(sampler(drawn_crops(labels), shift_px=20, near_share=0.0), 12)
+    assert 18 < far.max() <= 20.01
+    assert np.median(far) > 8
+    near = distances(sampler(drawn_crops(labels), shift_px=20, near_share=1.0, near_shift_px=4), 12)
+    assert 3 < near.max() <= 4.01
+    # A small shift stays the limit.
+    assert distances(sampler(drawn_crops(labels), shift_px=2, near_share=0.5, near_shift_px=8), 4).max() <= 2.01
+
+
+def test_share_of_crops_near_the_middle():
+    labels = disc(128, 63.5, 63.5, 8).astype(np.uint8)
+    moved = distances(sampler(drawn_crops(labels), shift_px=32, near_share=0.6, near_shift_px=4), 25)
+    # Of the far ones, (9 / 65)^2 are within 4 pixels by chance.
+    expected = 0.6 + 0.4 * (9 / 65) ** 2
+    assert np.mean(moved < 4.01) == pytest.approx(expected, abs=3 * (0.24 / len(moved)) ** 0.5)
 
 
 def test_magnification_is_within_its_range():
