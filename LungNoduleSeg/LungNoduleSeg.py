@@ -141,6 +141,7 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
             if firstVolume and not firstVolume.IsA("vtkMRMLLabelMapVolumeNode"):
                 self._parameterNode.inputVolume = firstVolume
+        self._parameterNode.model = self.logic.usableModel(self._parameterNode.model)
 
     def setParameterNode(self, parameterNode):
         if self._parameterNode:
@@ -176,13 +177,17 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._fillingModels = True
             self.ui.modelComboBox.setCurrentIndex(self.ui.modelComboBox.findData(parameters.model))
             self._fillingModels = False
-        self.ui.modelSummaryLabel.text = self.logic.modelSummary(parameters.model) if parameters else ""
+        self.ui.modelSummaryLabel.text = self.describeModel(parameters.model) if parameters else ""
         reason = self.reasonNotToApply()
         self.ui.applyButton.enabled = self._running or not reason
         self.ui.applyButton.text = _("Cancel") if self._running else _("Apply")
         self.ui.applyButton.toolTip = reason or (
             _("Stop; nothing is added to the scene.") if self._running else _("Find the nodules in the CT.")
         )
+
+    def describeModel(self, model):
+        """The model's summary and, where it cannot run, why not and what to do."""
+        return "\n".join(filter(None, [self.logic.modelSummary(model), self.logic.reasonModelCannotRun(model)]))
 
     def reasonNotToApply(self):
         """Why Apply is greyed, as a sentence; empty when it is not."""
@@ -284,6 +289,13 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
 
     def _entry(self, model):
         return next((entry for entry in self.models() if entry.name == model), None)
+
+    def usableModel(self, model):
+        """The model itself where the catalog has it, else the first that has weights, else the model."""
+        entries = self.models()
+        if any(entry.name == model for entry in entries):
+            return model
+        return next((entry.name for entry in entries if entry.available), model)
 
     def modelSummary(self, model):
         """One or two sentences of the model's card."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,7 +174,22 @@ def test_models_without_weights_cannot_be_chosen(opened, ct_node):
     widget.ui.inputSelector.setCurrentNode(ct_node)
     widget._parameterNode.model = "model-2"
     assert not widget.ui.applyButton.enabled and entries["model-2"].reason in widget.ui.applyButton.toolTip
-    assert widget.ui.modelSummaryLabel.text == entries["model-2"].card.summary
+    shown = widget.ui.modelSummaryLabel.text
+    assert shown.startswith(entries["model-2"].card.summary) and entries["model-2"].remedy in shown
+
+
+def test_a_model_that_is_gone_gives_way_to_one_that_runs(panel, monkeypatch):
+    entries = panel.logic.models()
+    usable = replace(entries[0], reason=None)
+    monkeypatch.setattr(panel.logic, "models", lambda: [*entries[1:], usable])
+    panel._parameterNode.model = "my-own-model"
+    panel.enter()
+    assert panel._parameterNode.model == next(e.name for e in panel.logic.models() if e.available)
+    monkeypatch.setattr(panel.logic, "models", list)
+    panel._parameterNode.model = "my-own-model"
+    panel.enter()
+    assert panel._parameterNode.model == "my-own-model"
+    assert "There is no model my-own-model" in panel.logic.__class__().reasonModelCannotRun("my-own-model")
 
 
 def test_choosing_a_model_is_kept(panel):

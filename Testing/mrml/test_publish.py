@@ -171,7 +171,7 @@ def test_surfaces_are_where_the_voxels_are(scene, volume):
     for nodule, segment_id in zip(read_nodules(published.segmentation, volume).nodules, UIDS, strict=True):
         surface = vtk.vtkPolyData()
         assert published.segmentation.GetClosedSurfaceRepresentation(segment_id, surface)
-        assert surface.GetCenter() == pytest.approx(nodule.centroid_ras, abs=1.5)
+        assert surface.GetCenter() == pytest.approx(nodule.centroid_ras, abs=2.5)
     plain = publish(result_on(volume, uids=("2.25.1", "2.25.2", "2.25.3")), volume, show_3d=False)
     assert not plain.segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
 

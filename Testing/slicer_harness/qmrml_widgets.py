@@ -1,4 +1,4 @@
-"""Stand-ins for the qMRML and qSlicer widgets that the panel uses; they work on the real MRML scene."""
+"""Stand-ins for the qMRML widgets that the panel uses; they work on the real MRML scene."""
 
 from __future__ import annotations
 
@@ -33,10 +33,6 @@ class _WithScene:
 
 class qMRMLWidget(_WithScene, QtWidgets.QWidget):
     mrmlSceneChanged = Signal(object)
-
-
-class qSlicerWidget(qMRMLWidget):
-    pass
 
 
 class qMRMLNodeComboBox(_WithScene, QtWidgets.QWidget):
@@ -164,7 +160,5 @@ class qMRMLNodeComboBox(_WithScene, QtWidgets.QWidget):
 
 
 WIDGETS = {
-    name: value
-    for name, value in list(globals().items())
-    if name.startswith(("qMRML", "qSlicer")) and isinstance(value, type)
+    name: value for name, value in list(globals().items()) if name.startswith("qMRML") and isinstance(value, type)
 }
