@@ -14,6 +14,7 @@ from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, ViTConfig
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, disc_crops, made_scan
 from training import checkpoint
+from training import trainer as trainer_module
 from training.data.sampling import SamplingConfig
 from training.trainer import RunConfig, Trainer, best_precision
 
@@ -100,9 +101,17 @@ def test_a_longer_run_is_the_same_until_the_shorter_one_cools_down(crops, scans,
 
 
 @pytest.mark.parametrize("killed_at", [9, 11])
-def test_resume_after_a_kill_is_exact(crops, scans, tmp_path, killed_at):
-    """Checkpoints at steps 4 and 8, false positives mined at 4, 8 and, after the last checkpoint, not again."""
-    config = replace(SMALL, mine_every=4 * BATCH, validate_every=4 * BATCH)
+def test_resume_after_a_kill_is_exact(crops, scans, tmp_path, killed_at, monkeypatch):
+    """Checkpoints and searches for false positives at steps 4 and 8; what is found is sampled from the next step on."""
+
+    def found(network, scan, normalisation, *, seed, **_):
+        # A place that depends on the step and on the weights that were searched with.
+        weights = sum(value.double().abs().sum().item() for value in network.state_dict().values())
+        return np.array([[seed % 4, 30 + int(weights * 1e4) % 64, 64]])
+
+    monkeypatch.setattr(trainer_module, "mine", found)
+    sampling = replace(SMALL.sampling, scan_positive_share=0.0, hard_share=1.0)
+    config = replace(SMALL, sampling=sampling, mine_every=4 * BATCH, validate_every=4 * BATCH)
     whole = Recorded(config, crops, scans, tmp_path / "whole")
     whole.run()
     killed = Recorded(config, crops, scans, tmp_path / "killed")
