@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -93,6 +94,9 @@ def start(store):
     for process in started:
         process.process.kill()
         process.process.wait()
+        for pipe in (process.process.stdin, process.process.stdout, process.process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
 
 def write_job(tmp_path: Path, **job) -> Path:

@@ -21,6 +21,8 @@ LINE = (48, 54, 61)
 TEXT = (230, 237, 243)
 MUTED = (145, 155, 166)
 WARNING = (240, 184, 80)
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of red, green and blue (ITU-R BT.709)
+LEAST_LUMINANCE = 0.45
 LUNG_WINDOW = (-600.0, 1500.0)  # centre, width, HU: the usual lung window
 
 _SPELT = {"×": "x", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "µ": "u", "³": "^3", "²": "^2", "ß": "ss",
@@ -29,9 +31,12 @@ _SPELT = {"×": "x", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=
 
 
 def colour(label: int) -> tuple[int, int, int]:
-    """RGB 0..255 of a nodule, the one of its segment in the scene; labels from 1."""
-    red, green, blue = segment_color(label - 1)
-    return round(red * 255), round(green * 255), round(blue * 255)
+    """RGB 0..255 of a nodule: that of its segment in the scene, lightened where it would be lost on a dark page."""
+    rgb = np.array(segment_color(label - 1))
+    luminance = float(rgb @ LUMINANCE)
+    white = max(0.0, (LEAST_LUMINANCE - luminance) / (1 - luminance))
+    red, green, blue = np.rint((rgb + (1 - rgb) * white) * 255).astype(int).tolist()
+    return red, green, blue
 
 
 @lru_cache(maxsize=32)

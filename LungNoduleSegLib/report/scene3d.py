@@ -20,7 +20,7 @@ from LungNoduleSegLib.report.draw import BACKGROUND, colour
 from LungNoduleSegLib.report.processes import library_environment
 
 LUNG_GRID_MM = 2.0  # finer detail of the lung surface cannot be seen at the size it is shown
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 VIEWS = ("front", "left")  # from where the patient is looked at
 _TOWARDS = {"front": (0, 1, 0), "left": (-1, 0, 0)}
 
