@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from LungNoduleSegLib.inference.normalise import Normalisation
-from LungNoduleSegLib.networks import MEMBERS, NetworkConfig, member, scaled
+from LungNoduleSegLib.networks import NetworkConfig, member, scaled
 from training.data.sampling import SamplingConfig
 from training.trainer import RunConfig
 
@@ -50,6 +50,3 @@ def run_config(
 def with_mining(config: RunConfig, every: int) -> RunConfig:
     """The same run, searching the training scans for false positives every so many samples (0: never)."""
     return replace(config, mine_every=every)
-
-
-NAMES = tuple(MEMBERS)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-IGNORE = 255
+from training.data.crops import IGNORE
 
 
 def bce_dice_loss(

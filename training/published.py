@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from LungNoduleSegLib.inference.normalise import CLIP_HU, Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, build, count_parameters
+from LungNoduleSegLib.segmenter.load import engine_of
+from LungNoduleSegLib.segmenter.segmenter import Segmenter
 from LungNoduleSegLib.weights import Card, save_weights
 from training import checkpoint
 from training.data.crops import Crops
 from training.data.split import describe, side
-from training.evaluation import evaluate_crops
+from training.evaluation import detailed_figures, figures_of, neighbours
 from training.looks import log_look
 from training.sources import Sources
-from training.trainer import best_precision
 
 INTENDED_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
 LICENCE = "Apache-2.0"
@@ -28,6 +28,11 @@ DATA = (
     "LIDC-IDRI (Armato et al. 2011, CC BY 3.0): crops of 128x128 pixels around annotated nodules, and complete scans "
     "of six training patients"
 )
+CROP_VIEWS = 4
+"""Mirrored views of a crop that are averaged."""
+
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+
 READER_AGREEMENT = {
     "iou_pos": 0.614,
     "dice_pos": 0.719,
@@ -57,39 +62,48 @@ def network_of_run(folder: Path) -> tuple[nn.Module, Published]:
     return network.eval(), Published(network_config, Normalisation.from_dict(config["normalisation"]), samples, config)
 
 
-def figures(network: nn.Module, published: Published, crops: Crops, part: str) -> dict[str, dict[str, float | int]]:
-    """``iou_pos``, ``dice_pos``, share of images with IoU >= .5, and IoU by size and readers, for one side's positives.
+def shipped_probability(segmenter: Segmenter, crops: Crops, index: np.ndarray) -> np.ndarray:
+    """Probabilities float32 (n, 128, 128) by what ships: `predict_crops`, on weights rounded to float16."""
+    parts = [index[start : start + 64] for start in range(0, len(index), 64)]
+    return np.concatenate([segmenter.predict_crops(neighbours(crops, p, segmenter.input_slices)) for p in parts])
 
-    What is measured is what ships: weights rounded to float16, in bfloat16 arithmetic where the CPU has it.
-    """
-    network = _as_shipped(network).to(memory_format=torch.channels_last)
+
+def positives(crops: Crops, part: str) -> np.ndarray:
+    """Indices of one side's positive crops."""
     index = crops.on_side(part)
-    index = index[crops.positive[index]]
-
-    def measure(chosen: np.ndarray) -> dict[str, dict[str, float | int]]:
-        found = evaluate_crops(
-            network, crops, chosen, published.normalisation,
-            slices=published.network.input_slices, precision=best_precision(),
-        )  # fmt: skip
-        return {name: estimate.to_dict() for name, estimate in found.items()}
-
-    result = measure(index)
-    for readers in (1, 2, 3, 4):
-        chosen = index[crops.readers[index] == readers]
-        if len(chosen):
-            result[f"iou_pos_readers_{readers}"] = measure(chosen)["iou_pos"]
-    area = crops.consensus_px[index]
-    for low, high in ((9, 30), (31, 120), (121, 300), (301, 16384)):
-        chosen = index[(area >= low) & (area <= high)]
-        if len(chosen):
-            result[f"iou_pos_px_{low}_{high}"] = measure(chosen)["iou_pos"]
-    return result
+    return index[crops.positive[index]]
 
 
-def _as_shipped(network: nn.Module) -> nn.Module:
-    state = network.state_dict()
-    network.load_state_dict({n: v.half().to(v.dtype) if v.is_floating_point() else v for n, v in state.items()})
-    return network
+def figures(segmenter: Segmenter, crops: Crops, part: str) -> dict[str, dict[str, float | int]]:
+    """Figures of a model on the positive crops of one side of the split."""
+    index = positives(crops, part)
+    found = detailed_figures(shipped_probability(segmenter, crops, index), crops, index)
+    return {name: estimate.to_dict() for name, estimate in found.items()}
+
+
+def segmenter_of(card: Card, network: nn.Module) -> Segmenter:
+    """A segmenter on a network's weights as they would ship, rounded to float16."""
+    state = {n: v.half().float() if v.is_floating_point() else v for n, v in network.state_dict().items()}
+    return Segmenter(engine_of(card, {n: v.numpy() for n, v in state.items()}), card)
+
+
+def calibrated(card: Card, network: nn.Module, crops: Crops) -> Card:
+    """The card with the number of views of a crop, and the logit offset that is best for the validation patients.
+
+    The mean over mirrored views falls where one of them misses; the offset moves the best threshold back to one half.
+    """
+    card = with_crop_views(card, CROP_VIEWS, 0.0)
+    index = positives(crops, "validation")
+    probability = shipped_probability(segmenter_of(card, network), crops, index)
+    scores = {t: figures_of(probability, crops, index, threshold=t, repeats=1)["iou_pos"].value for t in THRESHOLDS}
+    best = max(scores, key=lambda t: scores[t])
+    return with_crop_views(card, CROP_VIEWS, round(float(-np.log(best / (1 - best))), 3))
+
+
+def with_crop_views(card: Card, views: int, offset: float) -> Card:
+    """The same card with these settings of `predict_crops`."""
+    post = {**card.to_dict()["postprocessing"], "crop_views": views, "crop_logit_offset": offset}
+    return replace(card, postprocessing=post)
 
 
 def series_by_side(crops: Crops, sources: Sources) -> dict[str, list[str]]:
@@ -110,8 +124,6 @@ def publish(name: str, folder: Path, version: str, output: Path, sources: Source
     """
     network, published = network_of_run(folder)
     crops = sources.crops()
-    measured = {part: figures(network, published, crops, part) for part in ("test", "validation")}
-    log_look(sources.cache, folder.name, measured["test"])
     card = Card(
         name=name,
         title=name.replace("-", " ").capitalize(),
@@ -134,11 +146,19 @@ def publish(name: str, folder: Path, version: str, output: Path, sources: Source
             "run": published.run,
             "log": _log(folder),
         },
-        metrics={**measured, "reader_agreement": READER_AGREEMENT},
+        metrics={},
         operating_points=(),
         licence=LICENCE,
         intended_use=INTENDED_USE,
+        file=f"{name}.safetensors",
+        sha256="0" * 64,  # not written yet; `save_weights` fills in both
+        size_bytes=1,
     )
+    card = calibrated(card, network, crops)
+    segmenter = segmenter_of(card, network)
+    measured = {part: figures(segmenter, crops, part) for part in ("test", "validation")}
+    log_look(sources.cache, folder.name, measured["test"])
+    card = replace(card, metrics={**measured, "reader_agreement": READER_AGREEMENT})
     save_weights(output, card, {n: v.numpy() for n, v in network.state_dict().items()})
     return output / f"{name}.json"
 

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
+from LungNoduleSegLib.inference.precision import cpu_features
 from LungNoduleSegLib.networks import NetworkConfig, build
 from training import checkpoint
 from training.data.crops import Crops
@@ -60,8 +62,8 @@ class RunConfig:
 
 def best_precision() -> torch.dtype | None:
     """bfloat16 where the CPU multiplies it (AMX or AVX512-BF16: two to three times faster), else None for float32."""
-    amx = torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if amx or torch.cpu._is_avx512_bf16_supported() else None
+    features = cpu_features()
+    return torch.bfloat16 if features["amx_bf16"] or features["avx512_bf16"] else None
 
 
 class Trainer:
@@ -99,6 +101,10 @@ class Trainer:
         if not path.is_file():
             return False
         state = checkpoint.load(path)
+        stored, own = state["config"]["network"], self.config.to_dict()["network"]
+        if stored != own:
+            finding = f"this run trained another network ({stored}, not {own})"
+            raise InputError(finding, path=path, remedy="Give the run another name.")
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.average.load_state_dict(state["average"])
@@ -137,7 +143,7 @@ class Trainer:
         with ThreadPoolExecutor(1) as pool, tqdm(total=config.samples, initial=self.samples, unit="img") as bar:
             pending = None
             while self.samples < config.samples:
-                if config.mine_every and self._crossed(config.mine_every) and self.sampler.scans:
+                if self._crossed(config.mine_every) and self.sampler.scans:
                     self._mine()
                     pending = None  # made before the new false positives were known
                 images, labels = (pending or pool.submit(self.sampler.batch, self.step)).result()
@@ -158,7 +164,7 @@ class Trainer:
 
     def _crossed(self, every: int) -> bool:
         size = self.config.sampling.batch_size
-        return self.step > 0 and self.samples // every > (self.samples - size) // every
+        return every > 0 and self.step > 0 and self.samples // every > (self.samples - size) // every
 
     def _train_step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         self.network.train()

@@ -18,13 +18,13 @@ from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.click import ClickSettings, SeedRegion, Voxel, combine, segment_seed
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Cancel, Monitor, Progress
-from LungNoduleSegLib.inference.normalise import CLIP_HU
 from LungNoduleSegLib.inference.orientation import AxialView, axial_view
 from LungNoduleSegLib.inference.regions import centroid, equivalent_diameter
 from LungNoduleSegLib.inference.rescore import as_candidate
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.whole_ct import search
+from LungNoduleSegLib.segmenter.crops import predict_mirrored, prepared
 from LungNoduleSegLib.segmenter.result import Result
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class Segmenter:
         crops
             (n, 128, 128), each a single slice, repeated as its own neighbours; or (n, input_slices, 128, 128). HU, or
             8-bit values: what is of an 8-bit type, or lies between 0 and 255 and is not all air, counts as the latter.
-            Each slice is normalised on its own, so gain and offset do not matter.
+            Each slice is normalised on its own, so gain and offset do not matter. The model's card says how many
+            mirrored views of each are averaged.
 
         Returns
         -------
@@ -118,26 +119,18 @@ class Segmenter:
         InputError
             For another shape, or values that are not finite numbers.
         """
-        crops = np.asarray(crops)
-        px, slices = self.engine.tile_px, self.input_slices
-        fits = crops.ndim in (3, 4) and crops.shape[-2:] == (px, px) and (crops.ndim == 3 or crops.shape[1] == slices)
-        if not fits:
-            raise InputError(
-                f"Expected argument `crops` to have shape (n, {px}, {px}) or (n, {slices}, {px}, {px}), "
-                f"got {crops.shape}"
-            )
-        if crops.dtype == bool or crops.dtype.kind not in "iuf":
-            raise InputError(f"Expected argument `crops` to hold numbers, got dtype {crops.dtype}")
-        if crops.dtype.kind == "f" and not np.all(np.isfinite(crops)):
-            raise InputError("Expected argument `crops` to hold finite numbers, got NaN or infinity")
-        if crops.size == 0:
+        px = self.engine.tile_px
+        tiles, grey = prepared(crops, px, self.input_slices)
+        if len(tiles) == 0:
             return np.zeros((0, px, px), np.float32)
-        grey = crops.dtype.itemsize == 1 or (crops.min() >= 0 and crops.max() <= 255)
-        if not grey:
-            crops = np.clip(crops, *CLIP_HU)
-        if crops.ndim == 3:
-            crops = np.repeat(crops[:, None], slices, axis=1)
-        return self.engine.predict(crops, min_range=1.0 if grey else None)
+        after: Any = {} if self.card is None else self.card.postprocessing
+        return predict_mirrored(
+            self.engine,
+            tiles,
+            views=int(after.get("crop_views", 1)),
+            logit_offset=float(after.get("crop_logit_offset", 0.0)),
+            min_range=1.0 if grey else None,
+        )
 
     def segment(
         self,
