@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +76,12 @@ def write_outputs(
     finally:
         scene.stop()
     files = [file for file in NAMES if file == "run.json" or (folder / file).is_file()]
+    whole = (datetime.now(timezone.utc) - started).total_seconds()
     record = run_record(
         result,
         command=command,
         started=started,
-        seconds={**seconds, "write": time.perf_counter() - begun},
+        seconds={**seconds, "write": time.perf_counter() - begun, "total": whole},
         files=files,
         left_out=left_out,
     )

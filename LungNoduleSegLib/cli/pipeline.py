@@ -71,7 +71,6 @@ def run(
         segmenter = load_segmenter(model, device=device)
         seconds["load"] = time.perf_counter() - loading
         result = work(segmenter, ct, checked, bar.step("Finding nodules"))
-        seconds["total"] = time.perf_counter() - begun
         written = write_outputs(
             publication, result, name=display_name(ct_path), command=command, started=started, seconds=seconds,
             tell=bar.step("Writing"),
