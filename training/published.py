@@ -15,6 +15,7 @@ from LungNoduleSegLib.networks import NetworkConfig, build, count_parameters
 from LungNoduleSegLib.segmenter.load import engine_of
 from LungNoduleSegLib.segmenter.segmenter import Segmenter
 from LungNoduleSegLib.weights import Card, save_weights
+from LungNoduleSegLib.weights.state import as_loaded
 from training import checkpoint
 from training.data.crops import Crops
 from training.data.split import describe, side
@@ -83,8 +84,8 @@ def figures(segmenter: Segmenter, crops: Crops, part: str) -> dict[str, dict[str
 
 def segmenter_of(card: Card, network: nn.Module) -> Segmenter:
     """A segmenter on a network's weights as they would ship, rounded to float16."""
-    state = {n: v.half().float() if v.is_floating_point() else v for n, v in network.state_dict().items()}
-    return Segmenter(engine_of(card, {n: v.numpy() for n, v in state.items()}), card)
+    state = as_loaded({n: v.numpy() for n, v in network.state_dict().items()})
+    return Segmenter(engine_of(card, state), card)
 
 
 def calibrated(card: Card, network: nn.Module, crops: Crops) -> Card:

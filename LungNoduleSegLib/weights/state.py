@@ -91,6 +91,12 @@ def save_weights(folder: str | PathLike[str], card: Card, state: Mapping[str, An
     return card
 
 
+def as_loaded(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays that `load_state` would give after `save_weights`: rounded to float16, float32 in memory."""
+    arrays = {name: _stored(name, value) for name, value in state.items()}
+    return {n: a.astype(np.float32) if np.issubdtype(a.dtype, np.floating) else a.copy() for n, a in arrays.items()}
+
+
 def _stored(name: str, value: Any) -> np.ndarray:
     array = np.asarray(value, order="C")
     if not np.issubdtype(array.dtype, np.floating):

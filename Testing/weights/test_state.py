@@ -15,6 +15,7 @@ import safetensors.numpy
 from LungNoduleSegLib.errors import WeightsError
 from LungNoduleSegLib.weights import Card, find, load_state, save_weights
 from LungNoduleSegLib.weights.catalog import entry_of
+from LungNoduleSegLib.weights.state import as_loaded
 from Testing.weights.samples import card_data, make_model, tiny_state
 
 
@@ -156,3 +157,18 @@ def test_torch_is_not_imported(tmp_path: Path):
     environment = {"LUNGNODULESEG_WEIGHTS": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_as_loaded_is_what_a_round_trip_gives(tmp_path: Path):
+    make_model(tmp_path)
+    loaded, rounded = load_state(entry_in(tmp_path)), as_loaded(tiny_state())
+    assert rounded.keys() == loaded.keys()
+    for name, array in loaded.items():
+        assert array.dtype == rounded[name].dtype
+        np.testing.assert_array_equal(array, rounded[name])
+
+
+def test_as_loaded_keeps_what_float16_cannot_hold():
+    assert as_loaded({"norm.running_var": np.array([311_000.5], np.float32)})["norm.running_var"][0] == np.float32(
+        311_000.5
+    )
