@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from LungNoduleSegLib.errors import LungNoduleSegError, WeightsError
+from LungNoduleSegLib.inference.despike import normalise_without_spikes
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
 
 BATCH = {"cpu": 16, "cuda": 64, "mps": 16}
@@ -20,7 +21,11 @@ class Engine(Protocol):
 
     input_slices: int
     tile_px: int
-    batch_size: int
+
+    @property
+    def batch_size(self) -> int:
+        """Tiles that are best given at once; more are split."""
+        ...
 
     def predict(self, tiles: NDArray, *, min_range: float | None = None) -> NDArray[np.float32]:
         """Probabilities (n, h, w) float32 of the middle slices of tiles (n, input_slices, h, w) in HU."""
@@ -56,8 +61,9 @@ class TorchEngine:
 
     Notes
     -----
-    Results in bfloat16 stay within 0.03 of float32 on the tiles tried while loading; the choice is in
-    :attr:`description`. A batch's result does not depend on what else is in the batch beyond float rounding.
+    In bfloat16 999 of 1,000 probabilities stay within 0.03 of float32 on the tiles tried while loading; the choice and
+    its reason are in :attr:`description`. A batch's result does not depend on what else is in the batch beyond float
+    rounding. Single voxels that stand out from all their neighbours are removed before normalising.
     """
 
     def __init__(
@@ -166,7 +172,7 @@ class TorchEngine:
             while done < len(tiles):
                 part = tiles[done : done + self.batch_size]
                 try:
-                    x = normalise(part, self.normalisation, min_range=min_range)
+                    x = normalise_without_spikes(part, self.normalisation, min_range=min_range)
                     out[done : done + len(part)] = self._forward(x)
                 except (RuntimeError, MemoryError) as error:
                     if not out_of_memory(error):

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import torch
 
 BF16_TOLERANCE = 0.03
-"""Largest difference of a probability between bfloat16 and float32 that is accepted when a network is loaded."""
+"""Difference of probabilities between bfloat16 and float32 that is accepted when a network is loaded, for 999 of 1,000
+pixels. The few pixels left lie where the network is undecided: on tiles of two real scans 1 in 10,000 differed by more,
+and masks cut at .5 had a Dice of .996 and more."""
+
+BF16_SHARE = 0.999
 
 PAYS = 1.15
 """bfloat16 is taken only if it measures faster than float32 by this factor; less is not worth its rounding."""
@@ -59,12 +63,13 @@ def seconds_per_call(network: torch.nn.Module, tiles: torch.Tensor, precision: P
     return best
 
 
-def largest_difference(network: torch.nn.Module, tiles: torch.Tensor, precision: Precision) -> float:
-    """Largest difference of a probability from float32."""
+def difference(network: torch.nn.Module, tiles: torch.Tensor, precision: Precision) -> float:
+    """Difference of probabilities from float32 that 999 of 1,000 pixels stay within."""
     with torch.inference_mode():
         exact = network(tiles).float().sigmoid()
         with precision.context(tiles.device):
-            return float((network(tiles).float().sigmoid() - exact).abs().max())
+            found = (network(tiles).float().sigmoid() - exact).abs().flatten()
+        return float(found.kthvalue(max(1, round(BF16_SHARE * found.numel()))).values)
 
 
 def choose_precision(network: torch.nn.Module, tiles: torch.Tensor, name: str = "auto") -> Precision:
@@ -76,8 +81,7 @@ def choose_precision(network: torch.nn.Module, tiles: torch.Tensor, name: str = 
         (n, slices, h, w) float32 on the same device: a plausible input to measure with.
     name
         "auto", "float32", "bfloat16" or "float16". "auto": bfloat16 or float16 on a GPU; on the CPU bfloat16 only with
-        AMX or AVX512-BF16, only if it measures faster, and only if no probability moves by more than
-        :data:`BF16_TOLERANCE`.
+        AMX or AVX512-BF16, only if it measures faster, and only within :data:`BF16_TOLERANCE`.
     """
     if name not in PRECISIONS:
         raise ValueError(f"Expected argument `precision` to be one of {PRECISIONS}, got {name!r}")
@@ -95,9 +99,9 @@ def choose_precision(network: torch.nn.Module, tiles: torch.Tensor, name: str = 
         return Precision(torch.float32, "the CPU has neither AMX nor AVX512-BF16")
     half = Precision(torch.bfloat16, "")
     try:
-        difference = largest_difference(network, tiles, half)
-        if difference > BF16_TOLERANCE:
-            return Precision(torch.float32, f"bfloat16 moves a probability by {difference:.3f}")
+        moved = difference(network, tiles, half)
+        if moved > BF16_TOLERANCE:
+            return Precision(torch.float32, f"bfloat16 moves probabilities by {moved:.3f}")
         slow, fast = seconds_per_call(network, tiles, exact), seconds_per_call(network, tiles, half)
     except RuntimeError as error:
         return Precision(torch.float32, f"bfloat16 failed ({str(error).splitlines()[0]})")

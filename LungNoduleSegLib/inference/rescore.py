@@ -71,8 +71,8 @@ def resegment(
 ) -> Grown | None:
     """The final mask of a component, from crops centred on it over all its slices; None if nothing is left of it.
 
-    One view finds how far it reaches; all views together give the mask. What scores too low in the first view to be
-    reported at any threshold is left at that.
+    One view finds how far it reaches, the others look at those slices, and all together give the mask. What scores too
+    low in the first view to be reported at any threshold is left at that.
     """
     grown = _followed(engine, ct, component, settings, monitor)
     if grown is None or _provisional(ct, grown) < settings.least_score:
@@ -80,9 +80,8 @@ def resegment(
     others: tuple[View, ...] = VIEWS[1 : settings.views]
     if not others:
         return grown
-    slices = range(max(grown.slices.start - 1, 0), min(grown.slices.stop + 1, ct.shape[0]))
     cache = SlabCache(engine, ct.hu, grown.centre_px, others, enlarged(grown) or (0, 0), monitor)
-    slab = joined(grown.slab, cache.get(slices))
+    slab = joined(grown.slab, cache.get(grown.slices))
     seed = _summit(component, slab, grown)
     threshold = _cut_at(slab.mean[tuple(np.subtract(seed, slab.offset_kji))], settings)
     found = cut(slab, seed, ct.spacing_mm, thresholds=(threshold,), reach_mm=0.1)

@@ -86,6 +86,7 @@ def search(
     Cancelled
     """
     settings = settings or SearchSettings()
+    engine = _Counting(engine)
     monitor = Monitor(progress, cancel)
     clock = _Clock()
     monitor.stage(0.0, 0.06, "Finding the lungs")
@@ -117,6 +118,7 @@ def search(
     clock.lap("screening")
 
     monitor.stage(0.75, 1.0, "Outlining candidates")
+    before = engine.tiles
     candidates = []
     for n, (_, component) in enumerate(kept):
         monitor.step(n / len(kept))
@@ -146,6 +148,7 @@ def search(
             "second_tiles": len(closer),
             "components": len(found),
             "screened": len(kept),
+            "candidate_tiles": engine.tiles - before,
             "candidates": len(candidates),
         },
         seconds=clock.laps,
@@ -161,6 +164,22 @@ def find_candidates(
     Options are those of :func:`search`.
     """
     return search(engine, ct, settings, **options).candidates
+
+
+class _Counting:
+    """An engine that counts its tiles."""
+
+    def __init__(self, engine: Engine):
+        self._engine, self.tiles = engine, 0
+        self.input_slices, self.tile_px = engine.input_slices, engine.tile_px
+
+    @property
+    def batch_size(self) -> int:
+        return self._engine.batch_size  # it may shrink on the way
+
+    def predict(self, tiles: NDArray, *, min_range: float | None = None) -> NDArray[np.float32]:
+        self.tiles += len(tiles)
+        return self._engine.predict(tiles, min_range=min_range)
 
 
 class _Clock:

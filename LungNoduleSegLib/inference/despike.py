@@ -1,0 +1,68 @@
+"""Single voxels that stand out from all their neighbours: metal, dead detector elements, damaged files."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+
+EXCESS = 0.3
+"""A pixel is a spike if it exceeds the brightest of its eight neighbours by this, in units of the tile's range (some
+300 HU). A scanner's point spread keeps anatomy below it; noise of sharp kernels reaches it now and then, and loses
+nothing."""
+
+_AROUND = [(dj, di) for dj in (-1, 0, 1) for di in (-1, 0, 1) if (dj, di) != (0, 0)]
+
+
+def spikes(tiles: NDArray[np.float32], excess: float = EXCESS) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels that exceed the brightest of their eight neighbours (fewer at the border) on their slice by ``excess``.
+
+    Parameters
+    ----------
+    tiles
+        float32 (m, h, w), normalised.
+
+    Returns
+    -------
+    (n, 3) indices of the spikes, and (n, 8, 3) of their neighbours, -1 beyond the border.
+    """
+    # Few pixels stand out along their row; only those are compared with all neighbours.
+    standing = np.ones(tiles.shape, bool)
+    rise = np.diff(tiles, axis=-1)
+    standing[..., 1:] &= rise > excess
+    standing[..., :-1] &= rise < -excess
+    at = np.argwhere(standing)
+    near = at[:, None] + np.array([(0, dj, di) for dj, di in _AROUND])
+    near[((near < 0) | (near >= tiles.shape)).any(axis=2)] = -1
+    values = np.where(near[..., 0] < 0, -np.inf, tiles[tuple(np.moveaxis(near, -1, 0))])
+    spike = tiles[tuple(at.T)] > values.max(axis=1, initial=-np.inf) + excess
+    return at[spike], near[spike]
+
+
+def normalise_without_spikes(
+    tiles: NDArray, normalisation: Normalisation, *, min_range: float | None = None
+) -> NDArray[np.float32]:
+    """Normalise as :func:`normalise` does, after replacing every spike by the median of its neighbours.
+
+    A network may see a nodule in a single bright voxel, or lose one beside it, and one voxel more above a percentile
+    moves that percentile; so spikes go before normalising, and slices without any come out exactly as from `normalise`.
+
+    Parameters
+    ----------
+    tiles
+        (..., h, w) of any real dtype; not changed.
+    """
+    tiles = np.asarray(tiles)
+    planes = tiles.reshape(-1, *tiles.shape[-2:])
+    out = normalise(planes, normalisation, min_range=min_range)
+    at, near = spikes(out)
+    if len(at):
+        hit = np.unique(at[:, 0])
+        row = np.searchsorted(hit, at[:, 0])
+        clean = planes[hit].astype(np.float32)
+        around = clean[row[:, None], near[..., 1], near[..., 2]]
+        around[near[..., 0] < 0] = np.nan
+        clean[row, at[:, 1], at[:, 2]] = np.nanmedian(around, axis=1)
+        out[hit] = normalise(clean, normalisation, min_range=min_range)
+    return out.reshape(tiles.shape)
