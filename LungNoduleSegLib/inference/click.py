@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,13 +119,13 @@ def _grown(engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, monitor
     half = max(2, round(settings.slab_mm / spacing[0]))
     slices = range(max(seed[0] - half, 0), min(seed[0] + half + 1, depth))
     extent: tuple[int, int] = (0, 0)
-    rules = {"thresholds": settings.thresholds, "reach_mm": settings.reach_mm}
+    follow = partial(grow, thresholds=settings.thresholds, reach_mm=settings.reach_mm)
     best: Grown | None = None
-    visited = set()
+    visited: set[tuple[tuple[int, int], tuple[int, int]]] = set()
     while (centre, extent) not in visited and len(visited) < 4:
         visited.add((centre, extent))
         cache = SlabCache(engine, ct.hu, centre, (PLAIN,), extent, monitor)
-        grown = grow(cache, depth, seed, slices, spacing, **rules)
+        grown = follow(cache, depth, seed, slices, spacing)
         if grown is None:
             break
         best = grown
@@ -136,7 +137,7 @@ def _grown(engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, monitor
     if best is None or settings.views == 1:
         return best
     cache = SlabCache(engine, ct.hu, centre, VIEWS[: settings.views], extent, monitor)
-    return grow(cache, depth, seed, slices, spacing, **rules) or best
+    return follow(cache, depth, seed, slices, spacing) or best
 
 
 def _located(
@@ -211,9 +212,10 @@ def combine(ct: CT, regions: Sequence[SeedRegion], positive: Sequence[Voxel], ne
     mask = np.zeros(high - low, bool)
     probability = np.zeros(high - low, np.float32)
     for region in regions:
-        box = tuple(slice(o - a, o - a + n) for o, a, n in zip(region.offset_kji, low, region.mask.shape))
-        mask[box] |= region.mask
-        np.maximum(probability[box], region.probability, out=probability[box])
+        part = tuple(slice(o - a, o - a + n) for o, a, n in zip(region.offset_kji, low, region.mask.shape))
+        mask[part] |= region.mask
+        np.maximum(probability[part], region.probability, out=probability[part])
+
     def placed(points: Sequence[Voxel]) -> list[Voxel]:
         inner = [tuple(int(v) for v in np.subtract(p, low)) for p in points]
         return [p for p in inner if all(0 <= v < n for v, n in zip(p, mask.shape))]  # type: ignore[misc]

@@ -68,7 +68,7 @@ def choose_device(name: str = "auto") -> tuple[torch.device, tuple[str, ...]]:
         if finding is not None:
             raise InputError(f"device {name!r} cannot be used: {finding}", remedy="Choose the device auto or cpu.")
         return device, ()
-    warnings = []
+    warnings: list[str] = []
     for kind in ("cuda", "mps"):
         if available(kind):
             device = torch.device(kind)

@@ -45,27 +45,42 @@ def sparse_components(voxels: NDArray[np.int64], shape: tuple[int, int, int]) ->
 
 
 def filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask with its holes filled, slice by slice along k and then in 3D: a cavity belongs to its nodule."""
+    """The mask with its holes filled, slice by slice along k and then in 3D: a cavity belongs to its nodule.
+
+    Background is followed across faces.
+    """
     out = np.array(mask, dtype=bool)
-    for k in range(out.shape[0]):
-        if out[k].any():
-            out[k] = ndimage.binary_fill_holes(out[k])
-    return ndimage.binary_fill_holes(out)
+    for plane in out:
+        _fill(plane)
+    _fill(out)
+    return out
 
 
-def tight(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    """Bounding box of a mask, or None."""
-    if not mask.any():
-        return None
-    return ndimage.find_objects(mask.astype(np.uint8))[0]
+def _fill(mask: NDArray[np.bool_]) -> None:
+    """Fill the holes of a 2-D or 3-D mask in place: background that does not reach the border of its box."""
+    box = tight(mask)
+    if box is None:
+        return
+    inner = mask[box]
+    labels, count = ndimage.label(~inner)
+    if count == 0:
+        return
+    faces = [np.take(labels, end, axis=axis).ravel() for axis in range(mask.ndim) for end in (0, -1)]
+    hole = np.ones(count + 1, bool)
+    hole[np.concatenate(faces)] = False
+    hole[0] = False
+    inner |= hole[labels]
 
 
-def holding(mask: NDArray[np.bool_], voxel: tuple[int, int, int]) -> NDArray[np.bool_] | None:
-    """The 26-connected component that holds a voxel, or None."""
-    if not mask[voxel]:
-        return None
-    labels, _ = ndimage.label(mask, TOUCHING)
-    return labels == labels[voxel]
+def tight(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
+    """Bounding box of a mask, one slice an axis, or None."""
+    box = []
+    for axis in range(mask.ndim):
+        at = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        if at.size == 0:
+            return None
+        box.append(slice(int(at[0]), int(at[-1]) + 1))
+    return tuple(box)
 
 
 def nearest(

@@ -51,8 +51,8 @@ def joined(one: Slab, other: Slab) -> Slab:
     high = np.maximum(*(np.add(s.offset_kji, s.by_view.shape[1:]) for s in (one, other)))
     out = np.full((len(one.by_view) + len(other.by_view), *(high - low)), np.nan, np.float32)
     for slab, views in ((one, slice(0, len(one.by_view))), (other, slice(len(one.by_view), None))):
-        box = (slice(o - a, o - a + n) for o, a, n in zip(slab.offset_kji, low, slab.by_view.shape[1:]))
-        out[(views, *box)] = slab.by_view
+        k, j, i = (slice(o - a, o - a + n) for o, a, n in zip(slab.offset_kji, low, slab.by_view.shape[1:]))
+        out[views, k, j, i] = slab.by_view
     return Slab((int(low[0]), int(low[1]), int(low[2])), out)
 
 

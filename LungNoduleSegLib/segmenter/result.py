@@ -117,9 +117,10 @@ class Result:
         return replace(self, threshold=threshold, min_diameter_mm=smallest, parameters=parameters)
 
     def probability(self) -> NDArray[np.float16]:
-        """Probability of each voxel, float16 [k, j, i]: of the search's passes, and of the final crops inside nodules.
+        """Probability of each voxel, float16 [k, j, i], made on request; 0 where nothing was searched.
 
-        0 where nothing was searched. Made on request.
+        For a whole CT those of the search's passes; the masks of the nodules are cut from crops centred on them, so
+        that they follow these only roughly. For a click those that the mask was cut from.
         """
         if self._probability is None:
             return np.zeros(self.ct.shape, np.float16)
