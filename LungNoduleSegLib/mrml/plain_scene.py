@@ -48,7 +48,6 @@ class PlainScene:
     def __enter__(self):
         return self.scene
 
-    def __exit__(self, error_type, error, traceback) -> bool:
+    def __exit__(self, error_type, error, traceback) -> None:
         self.scene.Clear(True)
         self._cache.cleanup()
-        return False

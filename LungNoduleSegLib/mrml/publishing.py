@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,7 +146,7 @@ def _add_segments(
             raise InputError(f"{node.GetName()!r} has a segment with the UID {record.segment_id} already")
         nodule = nodules[record.segment_id]
         segment = _segment(record, labelmap(nodule_mask(result, nodule), nodule.bounds_kji[0], local))
-        transaction.on_error(lambda segment_id=record.segment_id: segmentation.RemoveSegment(segment_id))
+        transaction.on_error(partial(segmentation.RemoveSegment, record.segment_id))
         if not segmentation.AddSegment(segment, record.segment_id):
             raise RuntimeError(f"Slicer did not add the segment {record.name!r}.")
 
@@ -179,7 +180,7 @@ def _companions(transaction: SceneTransaction, segmentation_node, volume_node) -
         node = segmentation_node.GetNodeReference(role)
         if node is None:
             node = transaction.add(class_name, f"{segmentation_node.GetName()} {suffix}")
-            transaction.on_error(lambda role=role: segmentation_node.SetNodeReferenceID(role, None))
+            transaction.on_error(partial(segmentation_node.SetNodeReferenceID, role, None))
             segmentation_node.SetNodeReferenceID(role, node.GetID())
             place_beside(volume_node.GetScene(), node, volume_node)
         nodes.append(node)

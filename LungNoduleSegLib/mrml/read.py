@@ -161,7 +161,7 @@ def _clipped(mask: np.ndarray, low: np.ndarray, shape) -> tuple[np.ndarray, tupl
     if (stop <= start).any():
         return None
     inside = tuple(slice(a - o, b - o) for a, b, o in zip(start, stop, low, strict=True))
-    return mask[inside], tuple(int(value) for value in start)
+    return mask[inside], (int(start[0]), int(start[1]), int(start[2]))
 
 
 def _resampled(mask: np.ndarray, first: np.ndarray, to_ct: np.ndarray, shape) -> tuple | None:

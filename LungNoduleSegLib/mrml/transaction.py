@@ -45,7 +45,7 @@ class SceneTransaction:
             self._place = _place_of(self._selection)
         return self
 
-    def __exit__(self, error_type, error, traceback) -> bool:
+    def __exit__(self, error_type, error, traceback) -> None:
         self._scene.RemoveObserver(self._tag)
         if error_type is not None:
             for revert in reversed(self._reverts):
@@ -57,7 +57,6 @@ class SceneTransaction:
         if self._selection is not None and self._place != _place_of(self._selection):
             self._selection.SetReferenceActivePlaceNodeID(self._place[0])
             self._selection.SetReferenceActivePlaceNodeClassName(self._place[1])
-        return False
 
     def add(self, class_name: str, name: str):
         """Add a node of `class_name`, its name made unique in the scene."""

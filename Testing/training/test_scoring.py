@@ -22,7 +22,8 @@ NAMES = ("view_mean", "diameter_mm")
 
 def candidate(view_mean: float, diameter: float, offset: tuple[int, int, int] = (0, 0, 0)) -> Candidate:
     mask = np.ones((1, 2, 2), bool)
-    return Candidate(offset, mask, view_mean, view_mean, (0.0, 0.0, 0.0), diameter, dict(zip(NAMES, (view_mean, diameter))))
+    features = dict(zip(NAMES, (view_mean, diameter)))
+    return Candidate(offset, mask, view_mean, view_mean, (0.0, 0.0, 0.0), diameter, features)
 
 
 def scan(kinds: str, *, seed: int, readers: tuple[int, ...] = (4,)) -> JudgedScan:
@@ -31,7 +32,8 @@ def scan(kinds: str, *, seed: int, readers: tuple[int, ...] = (4,)) -> JudgedSca
     candidates, hits, number = [], [], 0
     for kind in kinds:
         high = kind == "n"
-        candidates.append(candidate(float(rng.uniform(0.6, 1.0) if high else rng.uniform(0.0, 0.5)), float(rng.uniform(4, 9))))
+        view_mean = rng.uniform(0.6, 1.0) if high else rng.uniform(0.0, 0.5)
+        candidates.append(candidate(float(view_mean), float(rng.uniform(4, 9))))
         hits.append(frozenset({number} if high else ()))
         number += high
     words = {"n": "nodule", "f": "false", "m": "finding"}
