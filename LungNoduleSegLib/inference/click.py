@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,12 +12,12 @@ from scipy import ndimage
 
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.inference.engine import Engine
-from LungNoduleSegLib.inference.grow import Grown, SlabCache, enlarged, grow
+from LungNoduleSegLib.inference.grow import Grown, SlabCache, cut, enlarged, grow
 from LungNoduleSegLib.inference.local_region import RADIUS_MM, local_region
 from LungNoduleSegLib.inference.monitor import Monitor
 from LungNoduleSegLib.inference.partition import partition
 from LungNoduleSegLib.inference.regions import filled, tight
-from LungNoduleSegLib.inference.slab import inside
+from LungNoduleSegLib.inference.slab import inside, joined
 from LungNoduleSegLib.inference.views import PLAIN, VIEWS
 
 Voxel = tuple[int, int, int]
@@ -47,7 +47,7 @@ class ClickSettings:
     thresholds: tuple[float, ...] = (0.5, 0.3, 0.15)
     reach_mm: float = 3.0
     grid_px: int = 4
-    slab_mm: float = 6.0
+    slab_mm: float = 4.0
     views: int = 2
 
     def __post_init__(self) -> None:
@@ -112,46 +112,52 @@ def segment_seed(
 
 
 def _grown(engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, monitor: Monitor | None) -> Grown | None:
-    centre = _located(engine, ct, seed, settings, monitor)
+    known: dict[tuple[tuple[int, int], tuple[int, int]], SlabCache] = {}
+
+    def looked_at(centre: tuple[int, int], extent: tuple[int, int] = (0, 0)) -> SlabCache:
+        if (centre, extent) not in known:
+            known[centre, extent] = SlabCache(engine, ct.hu, centre, (PLAIN,), extent, monitor)
+        return known[centre, extent]
+
+    follow = partial(grow, thresholds=settings.thresholds, reach_mm=settings.reach_mm)
+    centre = _located(looked_at, follow, ct, seed, settings)
     if centre is None:
         return None
     spacing, depth = ct.spacing_mm, ct.shape[0]
-    half = max(2, round(settings.slab_mm / spacing[0]))
+    half = max(1, round(settings.slab_mm / spacing[0]))
     slices = range(max(seed[0] - half, 0), min(seed[0] + half + 1, depth))
-    extent: tuple[int, int] = (0, 0)
-    follow = partial(grow, thresholds=settings.thresholds, reach_mm=settings.reach_mm)
+    extent = (0, 0)
     best: Grown | None = None
     visited: set[tuple[tuple[int, int], tuple[int, int]]] = set()
     while (centre, extent) not in visited and len(visited) < 4:
         visited.add((centre, extent))
-        cache = SlabCache(engine, ct.hu, centre, (PLAIN,), extent, monitor)
-        grown = follow(cache, depth, seed, slices, spacing)
+        grown = follow(looked_at(centre, extent), depth, seed, slices, spacing)
         if grown is None:
             break
         best = grown
-        extent = _on_grid(enlarged(grown) or (0, 0), 16, np.ceil)
-        # From here on only the slices of the structure and of the seed matter.
+        # From here on only the slices of the structure, one more at each end, and of the seed matter.
         low, high = min(grown.slices.start, seed[0]), max(grown.slices.stop, seed[0] + 1)
-        slices = range(max(low - 2, 0), min(high + 2, depth))
+        slices = range(max(low - 1, 0), min(high + 1, depth))
+        extent = _on_grid(enlarged(grown) or (0, 0), 16, np.ceil)
         centre = _recentred(centre, grown.centre_ji, settings.grid_px)
     if best is None or settings.views == 1:
         return best
-    cache = SlabCache(engine, ct.hu, centre, VIEWS[: settings.views], extent, monitor)
-    return follow(cache, depth, seed, slices, spacing) or best
+    plain = looked_at(centre, extent).get(slices)
+    others = SlabCache(engine, ct.hu, centre, VIEWS[1 : settings.views], extent, monitor).get(best.slices)
+    slab = joined(plain, others)
+    found = cut(slab, seed, spacing, thresholds=settings.thresholds, reach_mm=settings.reach_mm)
+    return best if found is None else Grown(slab, *found)
 
 
 def _located(
-    engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, monitor: Monitor | None
+    looked_at: Callable[..., SlabCache], follow: Callable, ct: CT, seed: Voxel, settings: ClickSettings
 ) -> tuple[int, int] | None:
     """Where to centre the crop, from three slices at the seed; None where nothing is seen within reach."""
     centre = (seed[1], seed[2])
+    slices = range(max(seed[0] - 1, 0), min(seed[0] + 2, ct.shape[0]))
     found = None
     for _ in range(3):
-        cache = SlabCache(engine, ct.hu, centre, (PLAIN,), monitor=monitor)
-        slices = range(max(seed[0] - 1, 0), min(seed[0] + 2, ct.shape[0]))
-        grown = grow(
-            cache, 0, seed, slices, ct.spacing_mm, thresholds=settings.thresholds, reach_mm=settings.reach_mm
-        )
+        grown = follow(looked_at(centre), 0, seed, slices, ct.spacing_mm)
         if grown is None:
             return found
         found = _recentred(None, grown.centre_ji, settings.grid_px)
