@@ -103,6 +103,7 @@ def export(
     run: Annotated[str, typer.Option(help="Run whose moving average becomes the weights.")],
     version: Annotated[str, typer.Option(help="Version of the weights.")],
     output: Annotated[Path, typer.Option(help="Folder for the weights and the card.")] = Path("Resources/Weights"),
+    after: Annotated[list[str] | None, typer.Option(help="RUN:SAMPLES that it started from; repeatable.")] = None,
     data: Data = None,
     cache: Cache = None,
 ) -> None:
@@ -110,7 +111,7 @@ def export(
     from training.published import publish
 
     sources = Sources.find(data, cache)
-    path = publish(name, sources.run(run), version, output, sources)
+    path = publish(name, sources.run(run), version, output, sources, after=tuple(after or ()))
     typer.echo(f"written: {path}")
 
 

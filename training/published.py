@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import CLIP_HU, Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, build, count_parameters
 from LungNoduleSegLib.segmenter.load import engine_of
@@ -117,8 +118,13 @@ def series_by_side(crops: Crops, sources: Sources) -> dict[str, list[str]]:
     return {part: sorted(uids) for part, uids in seen.items()}
 
 
-def publish(name: str, folder: Path, version: str, output: Path, sources: Sources) -> Path:
+def publish(
+    name: str, folder: Path, version: str, output: Path, sources: Sources, *, after: tuple[str, ...] = ()
+) -> Path:
     """Weights and card of a run; returns the card's path.
+
+    ``after`` names the runs that it started from, in order, as "RUN:SAMPLES" with the samples seen until then; their
+    configurations go into the card too.
 
     The figures of the test patients are one look, and are logged. Operating points and the candidate scorer come
     later, from the training scans (`training.operating`).
@@ -145,6 +151,7 @@ def publish(name: str, folder: Path, version: str, output: Path, sources: Source
             "split": describe(),
             "samples": published.samples,
             "run": published.run,
+            "earlier": [_earlier(sources, stage) for stage in after],
             "log": _log(folder),
         },
         metrics={},
@@ -171,6 +178,14 @@ def _summary(published: Published) -> str:
         parts.append(f"ViT of {config.vit.depth} blocks at the bottleneck")
     parts.append("multi-scale dilated fusion")
     return f"{', '.join(parts)}; {config.input_slices} neighbouring slices in."
+
+
+def _earlier(sources: Sources, stage: str) -> dict[str, Any]:
+    run, _, samples = stage.partition(":")
+    if not samples.isdigit():
+        raise InputError(f"an earlier run is given as RUN:SAMPLES, got {stage!r}")
+    _, published = network_of_run(sources.run(run))
+    return {"run": run, "samples": int(samples), "configuration": published.run, "log": _log(sources.run(run))}
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
