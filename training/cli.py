@@ -45,6 +45,7 @@ def train(
     scan_share: Annotated[float, typer.Option(help="Share of a batch taken from complete scans.")] = 0.4,
     mine_every: Annotated[int, typer.Option(help="Samples between two searches for false positives.")] = 15_000,
     init: Annotated[str | None, typer.Option(help="Run whose weights to start from, where they fit.")] = None,
+    from_model: Annotated[str | None, typer.Option(help="Model whose weights to start from, where they fit.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: all.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     data: Data = None,
@@ -70,6 +71,11 @@ def train(
     typer.echo(f"{name}: {'bfloat16' if trainer.precision else 'float32'} on {torch.get_num_threads()} threads")
     if trainer.resume():
         typer.echo(f"going on at {trainer.samples} of {samples} images")
+    elif from_model:
+        from LungNoduleSegLib.weights import find, load_state
+
+        weights = {n: torch.from_numpy(a) for n, a in load_state(find(from_model)).items()}
+        typer.echo(f"started from {from_model}; {len(trainer.start_from(weights))} tensors are new")
     elif init:
         state = checkpoint.load(sources.run(init) / "last.pt")
         fresh = trainer.start_from(state["average"]["state"])

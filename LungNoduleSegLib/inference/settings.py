@@ -14,11 +14,11 @@ class SearchSettings:
     Parameters
     ----------
     first_margin_px
-        Border of a first-pass tile that does not count; tiles lie 128 - 2 x this apart. 16 found nothing more on six
-        scans, with a sixth more tiles.
+        Border of a first-pass tile that does not count; tiles lie 128 - 2 x this apart. 16 found nothing more on
+        LIDC-IDRI-0181 and 0001, with 12 to 17 % more tiles.
     first_step_mm
         Slices of the first pass lie at most this far apart; with thin slices it leaves some out. Every second slice of
-        2.5 mm lost two of 14 nodules, one of 4.6 mm and a faint one.
+        2.5 mm lost two of the 13 nodules of LIDC-IDRI-0181, 0001 and 0006, one of 4.6 mm and a faint one.
     first_threshold
         Probability from which on a pixel of the first pass is looked at again.
     second_margin_px
