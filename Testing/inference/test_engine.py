@@ -168,19 +168,14 @@ def features(**present):
     return lambda: {"avx2": True, "avx512": False, "avx512_bf16": False, "amx_bf16": False, **present}
 
 
-def test_bfloat16_only_with_instructions_for_it_and_only_if_faster(network, monkeypatch):
+def test_bfloat16_only_with_instructions_for_it_and_only_if_it_stays_close(network, monkeypatch):
     tiles = torch.zeros(1, 3, 128, 128)
     monkeypatch.setattr(precisions, "cpu_features", features())
     assert precisions.choose_precision(network, tiles).dtype == torch.float32
     monkeypatch.setattr(precisions, "cpu_features", features(amx_bf16=True))
     monkeypatch.setattr(precisions, "difference", lambda *_: 0.001)
-    speed = {torch.float32: 1.0, torch.bfloat16: 0.3}
-    monkeypatch.setattr(precisions, "seconds_per_call", lambda n, t, p: speed[p.dtype])
     chosen = precisions.choose_precision(network, tiles)
-    assert chosen.dtype == torch.bfloat16 and "amx_bf16" in chosen.reason and "3.3" in chosen.reason
-    speed[torch.bfloat16] = 0.95
-    assert precisions.choose_precision(network, tiles).dtype == torch.float32
-    speed[torch.bfloat16] = 0.3
+    assert chosen.dtype == torch.bfloat16 and "amx_bf16" in chosen.reason
     monkeypatch.setattr(precisions, "difference", lambda *_: 0.2)
     assert "0.200" in precisions.choose_precision(network, tiles).reason
     with pytest.raises(ValueError, match="precision"):
