@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -87,16 +87,39 @@ def _debug(error: BaseException) -> None:
 @contextlib.contextmanager
 def ending_cleanly() -> Iterator[None]:
     """SIGTERM unwinds like Ctrl-C does, so that nothing half-written stays; late interrupts show no traceback."""
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
 
     def ended(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, ended)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else a shell told background jobs to ignore it
+        signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        _leave(INTERRUPTED, at_once=interrupted)
+    except SystemExit as error:
+        _leave(error.code, at_once=interrupted)
+
+
+def _leave(code: object, *, at_once: bool) -> NoReturn:
+    """End the process; ``at_once`` after everything was unwound by an interrupt.
+
+    Where Ctrl-C met code that a C extension runs while it is imported, Python remembers it as unhandled, whoever
+    caught it, and would end the process by the signal instead of with the exit code.
+    """
+    if at_once and isinstance(code, int):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise SystemExit(code)
 
 
 class ProgressBar:
