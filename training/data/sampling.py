@@ -124,7 +124,7 @@ class Sampler:
         number = int(rng.integers(len(self.scans)))
         scan = self.scans[number]
         shape = scan.hu.shape
-        size = round(config.tile_px * 1.3) // 2 * 2  # room to turn and scale without a reflected border
+        size = round(config.tile_px * 1.3) // 2 * 2  # room to turn and scale; only the extremes reflect
         hard = self.hard[number] if self.hard and len(self.hard[number]) else None
         if rng.random() < config.scan_positive_share and len(self._nodules[number]):
             centre = np.array(np.unravel_index(rng.choice(self._nodules[number]), shape))
