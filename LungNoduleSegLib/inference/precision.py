@@ -66,8 +66,8 @@ def choose_precision(network: torch.nn.Module, tiles: torch.Tensor, name: str = 
     name
         "auto", "float32", "bfloat16" or "float16". "auto": bfloat16 or float16 on a GPU; on the CPU bfloat16 only with
         AMX or AVX512-BF16 (on a processor with the latter a whole CT took 1.5 to 1.6 times less time than in float32),
-        and only within :data:`BF16_TOLERANCE`. Nothing is timed: the same machine always chooses the same format, so that a run can be
-        repeated.
+        and only within :data:`BF16_TOLERANCE`. Nothing is timed: the same machine always
+        chooses the same format, so that a run can be repeated.
     """
     if name not in PRECISIONS:
         raise ValueError(f"Expected argument `precision` to be one of {PRECISIONS}, got {name!r}")
