@@ -91,9 +91,9 @@ def test_whole_ct_has_both_solid_nodules_among_its_first_candidates(ct, segmente
 @pytest.mark.slow
 def test_clicks_agree_with_the_readers(lidc_data, ct, segmenter):
     """Dice in 3D with the consensus; the floor leaves room below the .80 that is aimed at for the solid nodules."""
-    from training.operating import open_scan
+    from training.evaluate.whole_scans import dice_3d
+    from training.publish.operating import open_scan
     from training.sources import Sources
-    from training.whole_scans import dice_3d
 
     try:
         same, truth = open_scan("LIDC-IDRI-0063", Sources(lidc_data, lidc_data))

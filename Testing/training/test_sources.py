@@ -7,7 +7,7 @@ import json
 import pytest
 
 from LungNoduleSegLib.errors import InputError
-from training.looks import FILE, log_look
+from training.publish.looks import FILE, log_look
 from training.sources import Sources
 
 

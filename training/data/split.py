@@ -14,7 +14,7 @@ VALIDATION_PERCENT, TEST_PERCENT = 10, 15
 
 
 def side(patient_id: str) -> str:
-    """"train", "validation", "test" or "none" by SHA-256 of the patient's ID, the same on every machine for ever."""
+    """ "train", "validation", "test" or "none" by SHA-256 of the patient's ID, the same on every machine for ever."""
     if patient_id in NEVER_USED:
         return "none"
     if patient_id in ALWAYS_TRAIN:

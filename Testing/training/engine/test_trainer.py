@@ -13,10 +13,10 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, ViTConfig
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, disc_crops, made_scan
-from training import checkpoint
-from training import trainer as trainer_module
 from training.data.sampling import SamplingConfig
-from training.trainer import RunConfig, Trainer, best_precision
+from training.engine import checkpoint
+from training.engine import trainer as trainer_module
+from training.engine.trainer import RunConfig, Trainer, best_precision
 
 NETWORK = NetworkConfig(widths=(4, 8, 16, 32, 64), scse=("encoder", "bottleneck"), input_slices=3)
 BATCH = 4

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.scorer import CandidateScorer
-from training.whole_scans import RELEVANT_READERS, Truth, near_mark
+from training.evaluate.whole_scans import RELEVANT_READERS, Truth, near_mark
 
 SCORER_FEATURES = ("view_mean", "view_low", "diameter_mm", "elongation", "shell_dense", "contrast_hu", "lung_share")
 """What a nodule is told from a vessel by; few, because six scans hold few nodules."""

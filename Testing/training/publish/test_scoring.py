@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from LungNoduleSegLib.inference.candidate import Candidate
+from training.evaluate.whole_scans import Truth
 from training.lidc.consensus import ConsensusNodule
-from training.scoring import (
+from training.publish.scoring import (
     JudgedScan,
     fit_scorer,
     judge_candidates,
@@ -15,7 +16,6 @@ from training.scoring import (
     operating_points,
     two_fold_scores,
 )
-from training.whole_scans import Truth
 
 NAMES = ("view_mean", "diameter_mm")
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from training.losses import bce_dice_loss
+from training.engine.losses import bce_dice_loss
 
 LN2 = math.log(2)
 SURE = 60.0  # a logit whose sigmoid is 0 or 1 in float32

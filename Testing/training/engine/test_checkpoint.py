@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from LungNoduleSegLib.errors import InputError
-from training import checkpoint
+from training.engine import checkpoint
 
 
 def test_what_was_saved_comes_back(tmp_path):

@@ -16,8 +16,9 @@ from LungNoduleSegLib.segmenter.segmenter import Segmenter
 from LungNoduleSegLib.weights import Card, find, load_state
 from training.data.scans import read_lidc_scan, read_lung_box
 from training.data.split import ALWAYS_TRAIN
-from training.published import with_operating_points
-from training.scoring import (
+from training.evaluate.whole_scans import ScanFigures, Truth, dice_3d, judge, read_truth
+from training.publish.published import with_operating_points
+from training.publish.scoring import (
     JudgedScan,
     fit_scorer,
     judge_candidates,
@@ -26,7 +27,6 @@ from training.scoring import (
     two_fold_scores,
 )
 from training.sources import Sources
-from training.whole_scans import ScanFigures, Truth, dice_3d, judge, read_truth
 
 FALSE_PER_SCAN = {"few false": 1.0, "balanced": 2.0, "sensitive": 4.0}
 DEFAULT_POINT = "balanced"

@@ -17,11 +17,11 @@ from LungNoduleSegLib.segmenter.load import engine_of
 from LungNoduleSegLib.segmenter.segmenter import Segmenter
 from LungNoduleSegLib.weights import Card, save_weights
 from LungNoduleSegLib.weights.state import as_loaded
-from training import checkpoint
 from training.data.crops import Crops
 from training.data.split import describe, side
-from training.evaluation import detailed_figures, figures_of, neighbours
-from training.looks import log_look
+from training.engine import checkpoint
+from training.evaluate.crops import detailed_figures, figures_of, neighbours
+from training.publish.looks import log_look
 from training.sources import Sources
 
 INTENDED_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
@@ -33,7 +33,7 @@ DATA = (
 CROP_VIEWS = 4
 """Mirrored views of a crop that are averaged."""
 
-THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
 READER_AGREEMENT = {
     "iou_pos": 0.614,
@@ -127,7 +127,7 @@ def publish(
     configurations go into the card too.
 
     The figures of the test patients are one look, and are logged. Operating points and the candidate scorer come
-    later, from the training scans (`training.operating`).
+    later, from the training scans (`training.publish.operating`).
     """
     network, published = network_of_run(folder)
     crops = sources.crops()

@@ -17,13 +17,13 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.inference.precision import cpu_features
 from LungNoduleSegLib.networks import NetworkConfig, build
-from training import checkpoint
 from training.data.crops import Crops
 from training.data.mining import mine
 from training.data.sampling import Sampler, SamplingConfig
 from training.data.scans import TrainingScan
-from training.evaluation import evaluate_crops
-from training.losses import bce_dice_loss
+from training.engine import checkpoint
+from training.engine.losses import bce_dice_loss
+from training.evaluate.crops import evaluate_crops
 
 CHECKPOINT_SECONDS = 240
 

@@ -9,7 +9,7 @@ import torch
 from LungNoduleSegLib.inference.normalise import METHODS, Normalisation
 from Testing.training.synthetic import TRAIN, VALIDATION, crops_of, disc, disc_crops
 from training.data.crops import IGNORE, Crops
-from training.evaluation import evaluate_crops, neighbours, predict
+from training.evaluate.crops import evaluate_crops, neighbours, predict
 
 MINMAX = Normalisation(method="minmax", min_range=1.0)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training.evaluate.whole_scans import Truth, dice_3d, judge
 from training.lidc.consensus import ConsensusNodule
-from training.whole_scans import Truth, dice_3d, judge
 
 SHAPE = (6, 40, 40)
 SPACING = (2.0, 1.0, 1.0)

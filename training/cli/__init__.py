@@ -1,0 +1,5 @@
+"""``python -m training``."""
+
+from training.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,23 @@
+"""The command line, put together from its groups."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from LungNoduleSegLib.errors import LungNoduleSegError
+from training.cli import data, models, runs
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train the networks on LIDC-IDRI.")
+for command in (data.prepare, runs.train, runs.check, models.export, models.operate, models.scans):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point: errors that are the input's fault are one sentence, not a traceback."""
+    try:
+        app()
+    except LungNoduleSegError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

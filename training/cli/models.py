@@ -1,0 +1,68 @@
+"""``export``, ``operate`` and ``scans``: from a run to a model that ships, and what it finds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli.options import Cache, Data
+from training.sources import Sources
+
+
+def export(
+    name: Annotated[str, typer.Argument(help="Model name, e.g. model-2-compact.")],
+    run: Annotated[str, typer.Option(help="Run whose moving average becomes the weights.")],
+    version: Annotated[str, typer.Option(help="Version of the weights.")],
+    output: Annotated[Path, typer.Option(help="Folder for the weights and the card.")] = Path("Resources/Weights"),
+    after: Annotated[list[str] | None, typer.Option(help="RUN:SAMPLES that it started from; repeatable.")] = None,
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """Write float16 weights with their card: figures of the validation and test patients, series, split, hash."""
+    from training.publish.published import publish
+
+    sources = Sources.find(data, cache)
+    path = publish(name, sources.run(run), version, output, sources, after=tuple(after or ()))
+    typer.echo(f"written: {path}")
+
+
+def operate(
+    name: Annotated[str, typer.Argument(help="Model whose card gets its candidate scorer and operating points.")],
+    folder: Annotated[Path, typer.Option(help="Folder of the weights and the card.")] = Path("Resources/Weights"),
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """Fit the candidate scorer on the training scans, by two folds, and choose the operating points."""
+    from training.publish.operating import set_operating_points
+
+    card = set_operating_points(name, folder, Sources.find(data, cache))
+    for point in card.operating_points:
+        typer.echo(json.dumps({k: v for k, v in point.items() if k != "source"}))
+
+
+def scans(
+    name: Annotated[str, typer.Argument(help="Model to try on complete scans.")],
+    patient: Annotated[list[str] | None, typer.Option(help="LIDC-IDRI-NNNN, repeatable; default: 0063.")] = None,
+    clicks: Annotated[bool, typer.Option(help="Also click into each annotated nodule.")] = True,
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """Whole CTs (and one click a nodule) against the annotations."""
+    from LungNoduleSegLib import load_segmenter
+    from training.data.split import NEVER_USED, side
+    from training.publish.operating import evaluate_scan
+
+    sources = Sources.find(data, cache)
+    segmenter = load_segmenter(name)
+    for who in patient or sorted(NEVER_USED):
+        figures, rows = evaluate_scan(segmenter, who, sources, clicks=clicks)
+        seen = "" if side(who) == "none" else f" (on the {side(who)} side of the split)"
+        typer.echo(
+            f"{who}{seen}: {figures.results} results, false positives: {figures.strict_false} strict, "
+            f"{figures.luna16_false} luna16"
+        )
+        for row in rows:
+            typer.echo(json.dumps(row))
