@@ -11,6 +11,7 @@ from LungNoduleSegLib.cli.click import SeedsCommand, click
 from LungNoduleSegLib.cli.console import ending_cleanly
 from LungNoduleSegLib.cli.models import models
 from LungNoduleSegLib.cli.segment import segment
+from LungNoduleSegLib.cli.weights import app as weights
 from LungNoduleSegLib.report.text import RESEARCH_USE
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(segment)
 app.command(cls=SeedsCommand)(click)
 app.command()(models)
+app.add_typer(weights, name="weights")
 
 
 def _version(asked: bool) -> None:
