@@ -24,6 +24,9 @@ class SCSE(nn.Module):
             nn.Conv2d(squeezed, channels, 1),
             nn.Sigmoid(),
         )
+        # With one or two squeezed channels the default initialisation often leaves none above zero for any input, and a
+        # ReLU that is never above zero never learns: the excitation would be a constant for good.
+        nn.init.ones_(self.channel[1].bias)
         self.spatial = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
