@@ -22,6 +22,18 @@ FLOORS = (
     ("segmenter",),
     ("mrml", "report", "cli", "runner"),
 )
+TRAINING_FLOORS = (
+    ("lidc", "metrics"),
+    ("data",),
+    ("prepare", "baselines"),
+    ("sources",),
+    ("evaluate",),
+    ("engine",),
+    ("publish",),
+    ("studies",),
+    ("report",),
+    ("cli",),
+)
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 TOP = len(FLOORS) - 1
 
@@ -99,6 +111,18 @@ def test_no_part_imports_a_higher_one(part: str):
 def test_library_knows_neither_training_nor_the_panel():
     for path in python_files(LIBRARY):
         assert not tops(imports(path)) & {"training", "LungNoduleSeg", "Testing", "benchmarks"}, path
+
+
+def test_no_part_of_training_imports_a_higher_one():
+    floor_of = {part: floor for floor, parts in enumerate(TRAINING_FLOORS) for part in parts}
+    wrong = []
+    for path in python_files(ROOT / "training"):
+        part = path.relative_to(ROOT / "training").with_suffix("").parts[0]
+        if part in ("__init__", "__main__"):
+            continue
+        others = {name.split(".")[1] for name in imports(path) if name.startswith("training.")} - {part}
+        wrong += [f"{path.relative_to(ROOT)} imports {o}" for o in others if floor_of[o] >= floor_of[part]]
+    assert wrong == []
 
 
 def test_training_stays_below_the_scene():
