@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from LungNoduleSegLib.errors import InputError
 from training.data.other_nodules import other_nodules
-from training.data.split import side
+from training.data.split import check_protocol, image_side, side
 from training.lidc.clusters import cluster
 from training.lidc.consensus import AGREEMENT, MIN_PIXELS
 from training.lidc.database import read_scans
@@ -60,9 +60,33 @@ class Crops:
         """(n,) bool: consensus of more than 8 pixels."""
         return self.consensus_px > MIN_PIXELS
 
-    def on_side(self, name: str) -> np.ndarray:
-        """Indices of the crops whose patients are on that side of the split."""
-        return np.flatnonzero([side(p) == name for p in self.patients])
+    def sides(self, protocol: str = "patient") -> np.ndarray:
+        """(n,) str: the side of each crop; ``protocol`` as in `training.data.split`."""
+        if check_protocol(protocol) == "patient":
+            patients, inverse = np.unique(self.patients, return_inverse=True)
+            return np.array([side(str(p)) for p in patients], dtype="<U10")[inverse]
+        nodule, number = self.numbers
+        rows = zip(self.patients, self.series, nodule, number)
+        return np.array([image_side(str(p), str(s), int(n), int(k)) for p, s, n, k in rows], dtype="<U10")
+
+    def on_side(self, name: str, protocol: str = "patient") -> np.ndarray:
+        """Indices of the crops on that side of the split."""
+        return np.flatnonzero(self.sides(protocol) == name)
+
+    @property
+    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) number of a crop's nodule among those of its series, and of its slice in the nodule, both from 0."""
+        of_nodule: dict[int, int] = {}
+        in_series: dict[str, int] = {}
+        seen: dict[int, int] = {}
+        nodule, number = np.empty((2, len(self.nodules)), dtype=np.int64)
+        for i, (one, series) in enumerate(zip(self.nodules.tolist(), self.series.tolist())):
+            if one not in of_nodule:
+                of_nodule[one] = in_series.get(series, 0)
+                in_series[series] = of_nodule[one] + 1
+            nodule[i], number[i] = of_nodule[one], seen.get(one, 0)
+            seen[one] = number[i] + 1
+        return nodule, number
 
 
 def load_crops(folder: Path, table: Path, cache: Path) -> Crops:

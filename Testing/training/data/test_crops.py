@@ -9,9 +9,19 @@ import pytest
 from PIL import Image
 
 from LungNoduleSegLib.errors import InputError
-from Testing.training.synthetic import TRAIN, VALIDATION, annotated_scan, annotation, box_outline, contour, disc
+from Testing.training.synthetic import (
+    TRAIN,
+    VALIDATION,
+    annotated_scan,
+    annotation,
+    box_outline,
+    contour,
+    crops_of,
+    disc,
+)
 from training.data import crops as crops_module
 from training.data.crops import IGNORE, load_crops
+from training.data.split import image_side
 
 SERIES = "1.2.3"
 FIELDS = ("patient", "nodule_dir", "series_instance_uid", "annotation_id", "pixel_spacing")
@@ -91,6 +101,29 @@ def test_sides(layout):
     assert crops.on_side("train").tolist() == [0, 1, 2]
     assert crops.on_side("validation").tolist() == list(range(3, 15))
     assert len(crops.on_side("test")) == 0
+
+
+def test_images_of_a_nodule_on_two_sides(layout):
+    crops = load_crops(*layout)
+    nodule, number = crops.numbers
+    assert nodule.tolist() == [0] * 15, "the first of its series, both"
+    assert number.tolist() == [0, 1, 2, *range(12)]
+    expected = [image_side(p, s, 0, k) for p, s, k in zip(crops.patients, crops.series, number)]
+    assert crops.sides("slice").tolist() == expected
+    assert len(set(expected[3:])) > 1, "the slices of one nodule are parted"
+    for name in ("train", "validation", "test"):
+        assert crops.on_side(name, "slice").tolist() == [i for i, s in enumerate(expected) if s == name]
+    with pytest.raises(InputError, match="no split is called"):
+        crops.on_side("train", protocol="nodule")
+
+
+def test_nodules_are_counted_in_their_series():
+    images = np.zeros((6, 128, 128))
+    crops = crops_of(images, images, [TRAIN] * 6, [4, 4, 7, 9, 9, 9])
+    crops.series[:] = ["a", "a", "a", "b", "b", "b"]
+    nodule, number = crops.numbers
+    assert nodule.tolist() == [0, 0, 1, 0, 0, 0]
+    assert number.tolist() == [0, 1, 0, 0, 1, 2]
 
 
 def test_read_once(layout, monkeypatch):

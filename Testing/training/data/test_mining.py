@@ -120,5 +120,3 @@ def test_the_network_is_left_in_evaluation_mode():
 def test_repeatable():
     scan = scan_with((6, 200, 200), *((k, 100, 100, 5) for k in range(6)))
     assert np.array_equal(mined(scan, every=3, seed=5), mined(scan, every=3, seed=5))
-
-

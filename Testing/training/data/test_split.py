@@ -6,10 +6,12 @@ import hashlib
 
 import pytest
 
-from training.data.split import ALWAYS_TRAIN, NEVER_USED, describe, side
+from LungNoduleSegLib.errors import InputError
+from training.data.split import ALWAYS_TRAIN, NEVER_USED, describe, image_side, label, side
 
 ALL = [f"LIDC-IDRI-{n:04d}" for n in range(1, 1013)]
 SIDES_SHA256 = "e68aff7b0d11cf184744939808659e8a5d82bbe6a5ea2b7973697fa17b5b2d6b"
+SLICE_SIDES_SHA256 = "dddff50ff2f1d99c5b97d1a79d778ec476e0838d8bef214a99bb6d8ca5524f7f"
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,33 @@ def test_the_rule_as_described_is_the_rule():
         number = int(hashlib.sha256(patient.encode()).hexdigest()[:8], 16) % 100
         low, high = ranges[side(patient)]
         assert low <= number <= high
+
+
+def test_the_leaky_split_parts_the_slices_of_one_nodule():
+    sides = [image_side("LIDC-IDRI-0002", "1.2.3", 0, k) for k in range(2000)]
+    for name, percent in (("train", 75), ("validation", 10), ("test", 15)):
+        spread = 4 * (percent / 100 * (1 - percent / 100) * 2000) ** 0.5
+        assert sides.count(name) == pytest.approx(percent / 100 * 2000, abs=spread)
+    assert sides == [image_side("LIDC-IDRI-0002", "1.2.3", 0, k) for k in range(2000)]
+    assert sides != [image_side("LIDC-IDRI-0002", "1.2.3", 1, k) for k in range(2000)]
+
+
+def test_the_leaky_split_stays_what_it_is():
+    text = ",".join(image_side("LIDC-IDRI-0002", f"1.2.{n}", n % 3, n % 7) for n in range(1000))
+    assert hashlib.sha256(text.encode()).hexdigest() == SLICE_SIDES_SHA256
+
+
+def test_the_leaky_split_keeps_the_fixed_patients():
+    assert {image_side("LIDC-IDRI-0063", "1.2", 0, k) for k in range(200)} == {"none"}
+    assert {image_side("LIDC-IDRI-0001", "1.2", 0, k) for k in range(200)} == {"train"}
+
+
+def test_only_the_leaky_split_is_called_leaky():
+    assert label("slice") == "slice (leaky)"
+    assert label("patient") == "patient"
+    assert "leaky" in describe("slice")
+    assert describe("patient") == describe()
+    assert "leaky" not in describe()
+    assert describe("slice")["unit"] == "slice"
+    with pytest.raises(InputError, match=r"no split is called 'nodule'.*patient, slice"):
+        describe("nodule")
