@@ -1,0 +1,132 @@
+"""A results folder of the studies: ``STUDY/ROW/seed-K/{run.json, images.csv.gz, calibration.json}``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LungNoduleSegLib.errors import InputError
+from training.report.images import Images, read_images
+
+_NEEDED = ("study", "row", "seed", "scale", "protocol")
+SCALES = ("full", "compact")
+PROTOCOLS = ("patient", "slice")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Pixels by predicted probability: ``counts`` and ``positives`` of equal bins from 0 to 1, both (bins,) int."""
+
+    counts: np.ndarray
+    positives: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", np.asarray(self.counts, dtype=np.int64))
+        object.__setattr__(self, "positives", np.asarray(self.positives, dtype=np.int64))
+        if self.counts.ndim != 1 or self.counts.shape != self.positives.shape or len(self.counts) < 2:
+            raise ValueError("Expected `counts` and `positives` to be lists of one length, at least two bins")
+        if (self.positives < 0).any() or (self.positives > self.counts).any():
+            raise ValueError("Expected `positives` to be between 0 and `counts`")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained network and what it made of the test images. ``facts`` is all of ``run.json``."""
+
+    study: str
+    row: str
+    seed: int
+    scale: str
+    protocol: str
+    facts: dict[str, Any]
+    images: Images
+    calibration: Calibration | None = None
+    folder: Path = field(default=Path(), compare=False)
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise ValueError(f"`scale` is {self.scale!r}, not one of {', '.join(SCALES)}")
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"`protocol` is {self.protocol!r}, not one of {', '.join(PROTOCOLS)}")
+
+    def number(self, name: str) -> float | None:
+        """A number out of ``run.json``, None where it has none."""
+        value = self.facts.get(name)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """``validation_log``: one entry a check on the validation patients."""
+        entries = self.facts.get("validation_log") or []
+        return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({error})", path=path, remedy="Run that row of the study again.") from error
+
+
+def read_run(folder: Path) -> Run:
+    """Reads one run's folder.
+
+    Raises
+    ------
+    InputError
+        A file is damaged or lacks something; ``calibration.json`` alone may be absent.
+    """
+    remedy = "Run that row of the study again, or remove the folder."
+    facts = _json(folder / "run.json")
+    missing = [n for n in _NEEDED if n not in facts] if isinstance(facts, dict) else list(_NEEDED)
+    if missing:
+        raise InputError(f"lacks {', '.join(missing)}", path=folder / "run.json", remedy=remedy)
+    images, calibration = read_images(folder / "images.csv.gz"), None
+    if (folder / "calibration.json").is_file():
+        bins = _json(folder / "calibration.json")
+        try:
+            calibration = Calibration(bins["counts"], bins["positives"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"is no calibration ({error})", path=folder / "calibration.json", remedy=remedy) from error
+    try:
+        return Run(
+            str(facts["study"]), str(facts["row"]), int(facts["seed"]), facts["scale"], facts["protocol"],
+            facts, images, calibration, folder,
+        )  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error), path=folder / "run.json", remedy=remedy) from error
+
+
+def read_results(folder: Path) -> list[Run]:
+    """Every finished run below a results folder, by study, row, protocol and seed.
+
+    A run's folder without ``run.json`` is one that is still running; it is passed over.
+
+    Raises
+    ------
+    InputError
+        The folder is absent or holds no run, a run is damaged, or two runs have the same place.
+    """
+    if not folder.is_dir():
+        raise InputError("is no folder", path=folder, remedy="Give the folder that the studies wrote to.")
+    found = sorted(path.parent for path in folder.rglob("run.json"))
+    if not found:
+        raise InputError(
+            "holds no run (no run.json below it)", path=folder, remedy="Run one first: python -m training study NAME."
+        )
+    runs = sorted((read_run(f) for f in found), key=lambda r: (r.scale, r.study, r.row, r.protocol, r.seed))
+    for one, other in zip(runs, runs[1:]):
+        if _place(one) == _place(other):
+            raise InputError(
+                f"holds the run {' / '.join(map(str, _place(one)))} twice, the other time in {other.folder}",
+                path=one.folder, remedy="Remove one of them.",
+            )  # fmt: skip
+    return runs
+
+
+def _place(run: Run) -> tuple[str, str, str, str, int]:
+    return run.scale, run.study, run.row, run.protocol, run.seed
