@@ -57,3 +57,18 @@ def test_readers_that_cannot_be_taken_apart_stay_together():
 def test_nodules_ascend_in_z():
     scan = annotated_scan(point(1, 0, z_mm=8), point(2, 90, z_mm=1), point(3, 0, z_mm=9), point(4, 40, z_mm=4))
     assert ids(scan) == [[2], [4], [1, 3]]
+
+
+def test_nodules_that_begin_on_the_same_slice_are_ordered_by_their_points():
+    """pylidc takes the mean over an annotation's points; a slice with a long contour pulls it."""
+    low = annotation(1, contour(0, [(0, c) for c in range(9)]), contour(4, [(0, 0)]))
+    high = annotation(2, contour(1, [(90, 0)]), contour(2, [(90, 0)]))
+    assert ids(annotated_scan(high, low)) == [[1], [2]]
+
+
+def test_corners_of_boxes_that_touch_do_not_make_neighbours():
+    # The boxes are 2 apart, the points further: in each, the point that is near the other's box is not near its points.
+    one = annotation(1, contour(0, [(0, 0), (10, 10)]))
+    two = annotation(2, contour(0, [(0, 12), (20, 20)]))
+    assert ids(annotated_scan(one, two, thickness_mm=2.5)) == [[1], [2]]
+    assert ids(annotated_scan(one, two, thickness_mm=10.2)) == [[1, 2]]

@@ -76,9 +76,7 @@ def test_a_later_inclusion_takes_its_outline_out_of_an_earlier_one():
 
 
 def test_slices_come_apart_with_their_own_place():
-    masks = rasterise(
-        annotation(1, contour(2.5, box_outline(10, 3, 5, 5)), contour(0.0, box_outline(2, 4, 3, 4)))
-    )
+    masks = rasterise(annotation(1, contour(2.5, box_outline(10, 3, 5, 5)), contour(0.0, box_outline(2, 4, 3, 4))))
     assert list(masks) == [0.0, 2.5]
     assert masks[0.0][0] == (2, 4)
     assert masks[0.0][1].astype(int).tolist() == [[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
