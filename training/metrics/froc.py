@@ -1,9 +1,9 @@
 """Free-response operating characteristic by the rule of LUNA16 (Setio et al., Medical Image Analysis 42, 2017).
 
-A candidate hits a nodule when its centre lies closer to the nodule's centre than the nodule's radius. A nodule's score
-is the highest of its hits; further hits are not counted. A candidate that hits nothing but lies on an irrelevant finding
-(of one or two readers, under 3 mm, a non-nodule) is neither hit nor false. Between two points of the curve the
-sensitivity is interpolated linearly, as the challenge's script does.
+A candidate hits a nodule when its centre lies closer to the nodule's centre than the nodule's radius. A nodule's
+score is the highest of its hits; further hits are not counted. A candidate that hits nothing but lies on an
+irrelevant finding (of one or two readers, under 3 mm, a non-nodule) is neither hit nor false. Between two points of
+the curve the sensitivity is interpolated linearly, as the challenge's script does.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ IGNORED = 255
 
 
 def _update(probability: Tensor, labels: Tensor, threshold: float) -> Tensor:
-    """Pixel counts int64 (n, 3): true positive, false positive, false negative of n images (n, h, w) or (n, 1, h, w)."""
+    """Pixel counts int64 (n, 3): true positive, false positive, false negative of images (n, h, w) or (n, 1, h, w)."""
     if probability.ndim == 4:
         probability = probability[:, 0]
     if labels.ndim == 4:
@@ -56,7 +56,7 @@ def _compute(counts: np.ndarray) -> dict[str, float | None]:
 class ImageOverlap(Metric):
     """Pixel counts of every image seen, with patient and image number, so that any figure can be had afterwards.
 
-    A distributed sampler repeats images to fill the last batch: images are told apart by their number, and counted once.
+    A distributed sampler repeats images to fill the last batch: each image is counted once, by its number.
     """
 
     full_state_update = False

@@ -16,9 +16,9 @@ SIGNIFICANCE, POWER = 0.05, 0.8
 class Difference:
     """Mean of A minus mean of B, with the paired bootstrap's 95 % interval.
 
-    ``p`` is two-sided: twice the smaller share of draws on one side of zero. ``standard_error`` is the standard deviation
-    of the draws. ``n_seeds`` counts the training runs of (A, B); with one of each, how far another run of the same
-    training would differ is not in the interval.
+    ``p`` is two-sided: twice the smaller share of draws on one side of zero. ``standard_error`` is the standard
+    deviation of the draws. ``n_seeds`` counts the training runs of (A, B); with one of each, how far another run of the
+    same training would differ is not in the interval.
     """
 
     value: float

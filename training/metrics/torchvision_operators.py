@@ -1,8 +1,8 @@
 """Let packages import torchvision where its compiled part does not fit the torch that is there.
 
 The package index's torchvision for Linux is built for CUDA. Beside a CPU build of torch its import ends with "operator
-torchvision::nms does not exist", and with it that of torchmetrics, Lightning and timm. None of them uses those operators
-here: they only have to be declared. Where torchvision is absent, or whole, nothing is done.
+torchvision::nms does not exist", and with it that of torchmetrics, Lightning and timm. None of them uses those
+operators here: they only have to be declared. Where torchvision is absent, or whole, nothing is done.
 """
 
 from __future__ import annotations
