@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,33 @@ from torch import nn
 
 from LungNoduleSegLib.errors import InputError
 
+RUN_KEYS = ("network", "optimiser", "average", "hard", "step", "config")
+"""What the state of a run holds at least."""
+
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write beside and rename, so that a kill at any moment leaves the old state readable."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write beside and rename, so that a kill or a full disk at any moment leaves the old state readable.
+
+    Raises InputError where the file cannot be written.
+    """
     beside = path.with_suffix(".part")
-    torch.save(state, beside)
-    beside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A stream, because torch itself tells a full disk as an inconsistency of its own.
+        with beside.open("wb") as stream:
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except (OSError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        kept = "the checkpoint before it is kept" if path.is_file() else "there is none before it"
+        raise InputError(
+            f"checkpoint not written ({error}); {kept}",
+            path=path,
+            remedy="Make room on this disk and start the run again: it goes on where the checkpoint is.",
+        ) from error
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -28,6 +50,16 @@ def load(path: Path) -> dict[str, Any]:
     except Exception as error:
         finding = f"checkpoint not readable ({error})"
         raise InputError(finding, path=path, remedy="Delete it and train again.") from error
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """State of a training run; InputError also for a file that is something else."""
+    state = load(path)
+    missing = [key for key in RUN_KEYS if not isinstance(state, dict) or key not in state]
+    if missing:
+        finding = f"this is no checkpoint of a training run (it lacks {', '.join(missing)})"
+        raise InputError(finding, path=path, remedy="Give the folder of a run of `python -m training train`.")
+    return state
 
 
 class Averaged:
@@ -44,14 +76,20 @@ class Averaged:
     def update(self, network: nn.Module) -> None:
         self.updates += 1
         keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        averages, values = [], []
         for name, value in network.state_dict().items():
             if value.is_floating_point():
-                self.state[name].lerp_(value, 1 - keep)
+                averages.append(self.state[name])
+                values.append(value)
             else:
                 self.state[name].copy_(value)
+        torch._foreach_lerp_(averages, values, 1 - keep)
 
     def state_dict(self) -> dict[str, Any]:
         return {"state": self.state, "updates": self.updates}
 
+    @torch.no_grad()
     def load_state_dict(self, data: dict[str, Any]) -> None:
-        self.state, self.updates = data["state"], data["updates"]
+        for name, value in self.state.items():
+            value.copy_(data["state"][name])
+        self.updates = data["updates"]

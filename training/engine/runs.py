@@ -7,7 +7,7 @@ from dataclasses import replace
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, member, scaled
 from training.data.sampling import SamplingConfig
-from training.engine.trainer import RunConfig
+from training.engine.config import RunConfig
 
 CROP_PX = 128
 
