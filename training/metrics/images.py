@@ -134,7 +134,12 @@ class PixelCalibration(Metric):
             self.sums[row].scatter_add_(0, place, values)
         self.squared_error += ((p - t) ** 2).sum()
 
-    def compute(self) -> Calibration:
-        """Of all processes."""
+    def compute(self) -> dict[str, float | None]:
+        """Expected calibration error and Brier score of all processes."""
+        found = self.calibration()
+        return {"ece": found.ece, "brier": found.brier}
+
+    def calibration(self) -> Calibration:
+        """The bins, of the processes whose states are together (``with metric.sync_context():`` all)."""
         counts, positives, sums = self.sums.cpu().numpy()
         return Calibration(counts.astype(np.int64), positives.astype(np.int64), sums, float(self.squared_error))
