@@ -45,9 +45,8 @@ class BaselineConfig:
             raise ValueError(f"Expected argument `input_slices` to be odd and positive, got {self.input_slices}")
         if self.input_px < STRIDE or self.input_px % STRIDE:
             raise ValueError(f"Expected argument `input_px` to be a multiple of {STRIDE}, got {self.input_px}")
-        if self.pretrained and (
-            self.baseline != "transunet" or self.scale != "full" or self.input_slices not in (1, 3)
-        ):
+        fitting = self.baseline == "transunet" and self.scale == "full" and self.input_slices in (1, 3)
+        if self.pretrained and not fitting:
             raise ValueError("Expected argument `pretrained` only for the full TransUNet with 1 or 3 slices")
 
     def to_dict(self) -> dict[str, Any]:

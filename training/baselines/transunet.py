@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from LungNoduleSegLib.errors import InputError
 from training.baselines.config import BaselineConfig
-from training.baselines.torchvision_shim import declare_operators
+from training.metrics.torchvision_operators import declare_operators
 
 PRETRAINED = "vit_base_r50_s16_224.orig_in21k"
 

@@ -10,7 +10,16 @@ from LungNoduleSegLib.errors import LungNoduleSegError
 from training.cli import data, facts, models, runs, study
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train the networks on LIDC-IDRI.")
-for command in (facts.facts, data.prepare, runs.train, runs.check, models.export, models.operate, models.scans, study.study):
+for command in (
+    facts.facts,
+    data.prepare,
+    runs.train,
+    runs.check,
+    models.export,
+    models.operate,
+    models.scans,
+    study.study,
+):
     app.command()(command)
 
 

@@ -1,0 +1,61 @@
+"""A whole study in one process: its plan, its runs, its trials and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from training.publish.looks import log_look
+from training.sources import Sources
+from training.studies.plan import Run, Settings, plan
+from training.studies.results import TRIAL
+from training.studies.runner import Material, execute
+from training.studies.trial import NEEDS, trial
+
+WIDEST_CROP_PX = 128
+"""The public crops; data prepared from complete scans may hold wider ones."""
+
+
+def run_study(
+    study: str,
+    settings: Settings,
+    sources: Sources,
+    folder: Path,
+    *,
+    only: tuple[str, ...] = (),
+    dry_run: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Every run of a study that is not finished; the look at the test patients is logged as one line."""
+    runs = plan(study, settings, only)
+    if dry_run:
+        for run in runs:
+            say(f"{run.name}: {run.px} px, split by {run.protocol}, {run.settings.samples} images")
+        return
+
+    @lru_cache(maxsize=1)
+    def material() -> Material:
+        return Material(sources.crops(), sources.scans())
+
+    seen: dict[str, float] = {}
+    try:
+        for number, run in enumerate(runs, start=1):
+            say(f"[{number}/{len(runs)}] {run.name}")
+            if run.px > WIDEST_CROP_PX and run.px > material().px:
+                _try_once(run, material, folder, say)
+                continue
+            facts = execute(run, material, folder, say)
+            if facts is not None:
+                seen[run.name] = facts["iou_pos"]
+    finally:
+        if seen:
+            log_look(sources.cache, f"study {study}", {"iou_pos": seen, "scale": settings.scale})
+
+
+def _try_once(run: Run, material: Callable[[], Material], folder: Path, say: Callable[[str], None]) -> None:
+    if run.seed == 0 and not (folder / run.study / run.row / TRIAL).is_file():
+        facts = trial(run, material(), folder)
+        say(f"{run.study}/{run.row}: {NEEDS}; tried on {facts['tried_on']}, losses {facts['losses']}")
+    elif run.seed == 0:
+        say(f"{run.study}/{run.row}: {NEEDS}; tried before")
