@@ -12,13 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from LungNoduleSegLib.errors import InputError
-from training.metrics import dice, iou
-
-POSITIVE_AREA_PX = 8
-"""A consensus of more pixels than this is a positive image; 1 to 8 is neither positive nor negative."""
-
-FOUND_IOU = 0.5
-"""The thesis' rule: an image with nodule counts as found from this IoU on."""
+from training.metrics import POSITIVE_PX, dice, iou
 
 KEYS = ("patient", "series", "nodule", "slice")
 """Columns that name an image."""
@@ -72,7 +66,7 @@ class Images:
     @property
     def positive(self) -> np.ndarray:
         """(n,) bool: the consensus exceeds 8 px."""
-        return self.area_px > POSITIVE_AREA_PX
+        return self.area_px > POSITIVE_PX
 
     @property
     def negative(self) -> np.ndarray:

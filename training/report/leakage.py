@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from training.report.resample import Gap, gap
+from training.metrics import Difference
+from training.report.resample import unpaired
 from training.report.rows import Row
 
 
@@ -15,7 +16,7 @@ class Leak:
 
     by_slice: Row
     by_patient: Row
-    gaps: dict[str, Gap]
+    gaps: dict[str, Difference]
 
 
 def leaks(rows: Iterable[Row], measures: tuple[str, ...] = ("iou_pos", "dice_pos", "sensitivity")) -> list[Leak]:
@@ -35,6 +36,6 @@ def leaks(rows: Iterable[Row], measures: tuple[str, ...] = ("iou_pos", "dice_pos
         for measure in measures:
             a, b = row.sample(measure), other.sample(measure)
             if a is not None and b is not None:
-                gaps[measure] = gap(a, b)
+                gaps[measure] = unpaired(a, b)
         found.append(Leak(row, other, gaps))
     return found

@@ -1,4 +1,4 @@
-"""How far a figure, or a difference of two, would move with other patients and other seeds."""
+"""How far a figure would move with other patients and other seeds, where `training.metrics` knows one seed only."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.metrics import Estimate
-
-REPEATS = 2000
-
-DETECTABLE = (1.960 + 0.842) / (2 * 1.960)
-"""Smallest difference that a two-sided 5 % test finds with 80 % power, in widths of the 95 % interval."""
+from training.metrics import Difference, Estimate, paired_bootstrap
+from training.metrics.bootstrap import REPEATS, draw, per_patient, weights
 
 
 @dataclass(frozen=True)
@@ -32,69 +28,52 @@ class Sample:
         return len(self.values)
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Mean of one sample less that of another, with a 95 % interval; ``seeds`` of the two."""
-
-    value: float
-    low: float
-    high: float
-    n_images: int
-    n_patients: int
-    seeds: tuple[int, int]
-
-    @property
-    def separable(self) -> bool:
-        """The interval leaves out 0."""
-        return self.low > 0 or self.high < 0
-
-    @property
-    def detectable(self) -> float:
-        """The smallest difference that a study like this one would have found (80 % power)."""
-        return DETECTABLE * (self.high - self.low)
-
-    @property
-    def seeds_resampled(self) -> bool:
-        return min(self.seeds) > 1
-
-    def __str__(self) -> str:
-        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
-
-
-def _means(sample: Sample, names: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(repeats,) means under the patients' ``weights`` (repeats, patients), with the seeds resampled."""
+def _means(sample: Sample, names: np.ndarray, people: np.ndarray, seed: int) -> np.ndarray:
+    """(repeats,) means where patient ``names[p]`` is drawn ``people[:, p]`` times, with the seeds drawn too."""
     owner = np.searchsorted(names, sample.patients)
-    images = np.bincount(owner, minlength=len(names))
-    sums = np.stack([np.bincount(owner, weights=v, minlength=len(names)) for v in sample.values])
-    seeds = sample.seeds
-    # A few seeds, resampled, spread too little by (s - 1) / s in variance; their deviations are enlarged to make up.
+    # bincount inside `per_patient` goes up to the last patient that this sample holds.
+    total = people[:, : owner.max() + 1] @ np.bincount(owner)
+    sums, runs = per_patient(sample.values, owner), sample.seeds
+    # Few runs, resampled, spread too little by (runs - 1) / runs in variance; see `paired_bootstrap`.
     centre = sums.mean(axis=0)
-    sums = centre + np.sqrt(seeds / max(seeds - 1, 1)) * (sums - centre)
-    drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(weights)) / seeds
-    total = weights @ images
-    # A draw may hold none of the patients of a small sample; it says nothing then.
-    return np.where(total > 0, ((weights @ sums.T) * drawn).sum(axis=1) / np.maximum(total, 1), np.nan)
+    sums = centre + np.sqrt(runs / max(runs - 1, 1)) * (sums - centre)
+    chosen = weights(draw(runs, len(people), seed), runs) / runs
+    drawn = ((people[:, : sums.shape[1]] @ sums.T) * chosen).sum(axis=1)
+    # A draw may hold none of a small sample's patients; it says nothing then.
+    return np.where(total > 0, drawn / np.maximum(total, 1), np.nan)
 
 
 def estimate(sample: Sample, *, repeats: int = REPEATS, seed: int = 0) -> Estimate:
     """Mean over images and seeds with its 95 % interval, whole patients and seeds drawn with replacement."""
     names = np.unique(sample.patients)
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=repeats)
-    low, high = np.nanpercentile(_means(sample, names, weights, rng), [2.5, 97.5])
+    people = weights(draw(len(names), repeats, seed), len(names))
+    low, high = np.nanpercentile(_means(sample, names, people, seed + 1), [2.5, 97.5])
     return Estimate(float(sample.values.mean()), float(low), float(high), sample.values.shape[1], len(names))
 
 
-def gap(a: Sample, b: Sample, *, repeats: int = REPEATS, seed: int = 0) -> Gap:
-    """Mean of ``a`` less mean of ``b``.
+def paired(a: Sample, b: Sample) -> Difference:
+    """Mean of ``a`` less mean of ``b``, image by image: both are of the same images in one order."""
+    return paired_bootstrap(a.values, b.values, a.patients)
 
-    Each draw takes the same patients for both, so that patients that both have cancel (paired); the seeds of the two
-    are drawn apart, because their trainings are.
+
+def unpaired(a: Sample, b: Sample, *, repeats: int = REPEATS, seed: int = 0) -> Difference:
+    """Mean of ``a`` less mean of ``b`` on different images; patients that both have are drawn together.
+
+    ``n_images`` is of ``a``; ``n_patients`` counts those of either.
     """
     names = np.unique(np.concatenate([a.patients, b.patients]))
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=repeats)
-    draws = _means(a, names, weights, rng) - _means(b, names, weights, rng)
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
-    value = float(a.values.mean() - b.values.mean())
-    return Gap(value, float(low), float(high), a.values.shape[1], len(names), (a.seeds, b.seeds))
+    people = weights(draw(len(names), repeats, seed), len(names))
+    draws = _means(a, names, people, seed + 1) - _means(b, names, people, seed + 2)
+    draws = draws[np.isfinite(draws)]
+    low, high = np.percentile(draws, [2.5, 97.5])
+    beyond = min((draws <= 0).sum(), (draws >= 0).sum())
+    return Difference(
+        value=float(a.values.mean() - b.values.mean()),
+        low=float(low),
+        high=float(high),
+        p=float(min(1.0, 2 * (beyond + 1) / (len(draws) + 1))),
+        n_images=len(a.patients),
+        n_patients=len(names),
+        n_seeds=(a.seeds, b.seeds),
+        standard_error=float(draws.std()),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,27 +11,36 @@ from typing import Any
 import numpy as np
 
 from LungNoduleSegLib.errors import InputError
+from training.metrics import Calibration
 from training.report.images import Images, read_images
 
 _NEEDED = ("study", "row", "seed", "scale", "protocol")
 SCALES = ("full", "compact")
 PROTOCOLS = ("patient", "slice")
+SLICE_SUFFIX = "-slice"
+"""The studies keep runs of the slice split in a folder of their own; the report knows them by ``protocol``."""
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Pixels by predicted probability: ``counts`` and ``positives`` of equal bins from 0 to 1, both (bins,) int."""
+def read_calibration(path: Path) -> Calibration:
+    """Reads a ``calibration.json``: ``counts``, ``positives`` of equal bins from 0 to 1, and ``confidence`` if given.
 
-    counts: np.ndarray
-    positives: np.ndarray
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "counts", np.asarray(self.counts, dtype=np.int64))
-        object.__setattr__(self, "positives", np.asarray(self.positives, dtype=np.int64))
-        if self.counts.ndim != 1 or self.counts.shape != self.positives.shape or len(self.counts) < 2:
-            raise ValueError("Expected `counts` and `positives` to be lists of one length, at least two bins")
-        if (self.positives < 0).any() or (self.positives > self.counts).any():
-            raise ValueError("Expected `positives` to be between 0 and `counts`")
+    Raises
+    ------
+    InputError
+        It is damaged, or more pixels are nodule than there are.
+    """
+    remedy = "Run that row of the study again, or remove the file."
+    bins = _json(path)
+    try:
+        counts, positives = (np.asarray(bins[name], dtype=np.int64) for name in ("counts", "positives"))
+        if counts.ndim != 1 or counts.shape != positives.shape or (positives < 0).any() or (positives > counts).any():
+            raise ValueError("`positives` are not between 0 and `counts`")
+        if bins.get("confidence") is None:
+            return Calibration(counts, positives)
+        confidence = np.array([0.0 if value is None else float(value) for value in bins["confidence"]])
+        return Calibration(counts, positives, confidence * counts)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"is no calibration ({error})", path=path, remedy=remedy) from error
 
 
 @dataclass(frozen=True)
@@ -87,15 +97,11 @@ def read_run(folder: Path) -> Run:
         raise InputError(f"lacks {', '.join(missing)}", path=folder / "run.json", remedy=remedy)
     images, calibration = read_images(folder / "images.csv.gz"), None
     if (folder / "calibration.json").is_file():
-        bins = _json(folder / "calibration.json")
-        try:
-            calibration = Calibration(bins["counts"], bins["positives"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"is no calibration ({error})", path=folder / "calibration.json", remedy=remedy) from error
+        calibration = read_calibration(folder / "calibration.json")
     try:
         return Run(
-            str(facts["study"]), str(facts["row"]), int(facts["seed"]), facts["scale"], facts["protocol"],
-            facts, images, calibration, folder,
+            str(facts["study"]).removesuffix(SLICE_SUFFIX), str(facts["row"]), int(facts["seed"]),
+            facts["scale"], facts["protocol"], facts, images, calibration, folder,
         )  # fmt: skip
     except (TypeError, ValueError) as error:
         raise InputError(str(error), path=folder / "run.json", remedy=remedy) from error
@@ -119,7 +125,7 @@ def read_results(folder: Path) -> list[Run]:
             "holds no run (no run.json below it)", path=folder, remedy="Run one first: python -m training study NAME."
         )
     runs = sorted((read_run(f) for f in found), key=lambda r: (r.scale, r.study, r.row, r.protocol, r.seed))
-    for one, other in zip(runs, runs[1:]):
+    for one, other in itertools.pairwise(runs):
         if _place(one) == _place(other):
             raise InputError(
                 f"holds the run {' / '.join(map(str, _place(one)))} twice, the other time in {other.folder}",

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from statistics import fmean
 
 import numpy as np
 
 from LungNoduleSegLib.errors import InputError
-from training.metrics import dice, iou
-from training.report.images import FOUND_IOU, Images
+from training.metrics import HIT_IOU, dice, iou
+from training.report.images import Images
 from training.report.resample import Sample
 from training.report.results import Run
 
 
 def _right(counts: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """(n,) the thesis' rule: a positive is right from IoU .5 on, a negative where not one pixel is predicted."""
-    return np.where(positive, iou(counts) >= FOUND_IOU, counts[:, :2].sum(axis=1) == 0).astype(float)
+    return np.where(positive, iou(counts) >= HIT_IOU, counts[:, :2].sum(axis=1) == 0).astype(float)
 
 
 MEASURES: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]] = {
@@ -90,7 +90,7 @@ def _aligned(run: Run) -> Run:
     keys = run.images.keys
     order = sorted(range(len(keys)), key=keys.__getitem__)
     if len(set(keys)) < len(keys):
-        twice = next(keys[a] for a, b in zip(order, order[1:]) if keys[a] == keys[b])
+        twice = next(keys[a] for a, b in pairwise(order) if keys[a] == keys[b])
         raise InputError(
             f"names the image {' / '.join(twice)} twice", path=run.folder / "images.csv.gz",
             remedy="Run that row of the study again.",
@@ -125,7 +125,7 @@ def rows_of(runs: Iterable[Run]) -> list[Row]:
     return rows
 
 
-def paired(a: Row, b: Row, measure: str) -> tuple[Sample, Sample] | None:
+def shared(a: Row, b: Row, measure: str) -> tuple[Sample, Sample] | None:
     """The two rows' values on the images that both have (in one order); None where there are none."""
     one, other = a.sample(measure), b.sample(measure)
     if one is None or other is None:

@@ -73,9 +73,11 @@ def write_run(
     folder = results / study / row / f"seed-{seed}"
     folder.mkdir(parents=True)
     record = {
-        "study": study, "row": row, "seed": seed, "scale": scale, "protocol": protocol, "config": {},
+        "study": study, "row": row, "seed": seed, "scale": scale, "protocol": protocol, "px": 64, "config": {},
         "parameters": 1_000_000, "samples": 12_000, "seconds_training": 100.0, "images_a_second": 120.0,
-        "validation_log": [{"samples": n, "iou_pos": iou * n / 12_000, "loss": 1 - n / 24_000} for n in (4000, 8000, 12_000)],
+        "validation_log": [
+            {"samples": n, "iou_pos": {"value": iou * n / 12_000}, "loss": 1 - n / 24_000} for n in (4000, 8000, 12_000)
+        ],
         "ms_per_image": 20.0, "size_bytes": 4_000_000, "threads": 1, "cpu": "a processor", "versions": {"torch": "2"},
         **facts,
     }  # fmt: skip

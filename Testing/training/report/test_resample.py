@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.metrics import bootstrap
-from training.report.resample import DETECTABLE, Sample, estimate, gap
+from training.report.resample import Sample, estimate, paired, unpaired
 
 
 def noisy(rng, *, patients=40, images=5, seeds=1, mean=0.6, between=0.1, within=0.05, seed_sd=0.0, ease=None):
@@ -31,32 +31,29 @@ def test_equal_values_have_no_width():
     assert (found.value, found.low, found.high) == (0.25, 0.25, 0.25)
 
 
-def test_pairing_removes_what_patients_share():
+def test_seeds_that_differ_widen_the_interval():
+    still, moved = (noisy(np.random.default_rng(5), seeds=4, seed_sd=s) for s in (0, 0.1))
+    assert estimate(moved).high - estimate(moved).low > 1.5 * (estimate(still).high - estimate(still).low)
+
+
+def test_patients_that_both_have_are_drawn_together():
     rng = np.random.default_rng(2)
     ease = rng.normal(0, 0.2, 40)
-    a, b = (noisy(rng, mean=m, within=0.02, ease=ease) for m in (0.62, 0.6))
-    found = gap(a, b)
-    assert found.separable and found.low > 0 and found.high - found.low < 0.02
+    a, b = (noisy(rng, mean=m, within=0.02, ease=ease, images=n) for m, n in ((0.63, 5), (0.6, 4)))
+    assert unpaired(a, b).low > 0
     elsewhere = Sample(b.values, np.char.add("x", b.patients))
-    assert not gap(a, elsewhere).separable
+    found = unpaired(a, elsewhere)
+    assert not found.separable and found.n_patients == 80
+    assert found.value == pytest.approx(-unpaired(elsewhere, a).value)
 
 
-def test_a_gap_turned_round_changes_its_sign():
+def test_on_the_same_images_it_is_the_paired_bootstrap():
     rng = np.random.default_rng(3)
-    a, b = noisy(rng, mean=0.65, seeds=2), noisy(rng)
-    assert gap(a, b).value == pytest.approx(-gap(b, a).value)
-
-
-def test_seeds_that_differ_widen_the_interval():
-    rng = np.random.default_rng(4)
-    ease = rng.normal(0, 0.1, 40)
-    still, moved = (noisy(np.random.default_rng(5), seeds=4, ease=ease, seed_sd=s) for s in (0, 0.05))
-    reference = noisy(rng, seeds=4, ease=ease)
-    assert gap(moved, reference).high - gap(moved, reference).low > 2 * (
-        gap(still, reference).high - gap(still, reference).low
-    )
-    assert gap(moved, reference).seeds_resampled
-    assert not gap(Sample(moved.values[:1], moved.patients), reference).seeds_resampled
+    a, b = noisy(rng, mean=0.65, seeds=3), noisy(rng, seeds=2)
+    one, other = paired(a, b), unpaired(a, b)
+    assert one.value == pytest.approx(other.value)
+    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.006)
+    assert one.n_seeds == other.n_seeds == (3, 2)
 
 
 def test_intervals_cover_a_difference_of_nothing_about_as_often_as_they_say():
@@ -64,16 +61,8 @@ def test_intervals_cover_a_difference_of_nothing_about_as_often_as_they_say():
     for repeat in range(100):
         ease = rng.normal(0, 0.1, 60)
         a, b = (noisy(rng, patients=60, seeds=4, ease=ease, seed_sd=0.01) for _ in range(2))
-        missed += gap(a, b, repeats=400, seed=repeat).separable
+        missed += unpaired(a, b, repeats=400, seed=repeat).separable
     assert missed <= 14  # 5 % are expected; four seeds spread somewhat less than their normal law
-
-
-def test_smallest_detectable_difference():
-    # An interval of +- 1.96 standard errors: 2.80 standard errors are found in 80 % of studies.
-    rng = np.random.default_rng(7)
-    found = gap(noisy(rng), noisy(rng))
-    assert found.detectable == pytest.approx(2.802 / 3.92 * (found.high - found.low), rel=1e-3)
-    assert DETECTABLE == pytest.approx(0.7148, abs=1e-4)
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), np.zeros((0, 3)), np.zeros((1, 2))])

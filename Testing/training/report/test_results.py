@@ -109,7 +109,7 @@ def test_a_damaged_run_is_named(tmp_path, spoil, file, word):
 
 def test_an_empty_folder_and_none_at_all(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(InputError, match="no run|no folder"):
+        with pytest.raises(InputError, match=r"no run|no folder"):
             read_results(folder)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from Testing.training.report.synthetic_results import write_images, write_run
 from training.report.results import read_results
-from training.report.rows import MEASURES, paired, rows_of
+from training.report.rows import MEASURES, rows_of, shared
 
 LINE = {
     "series": "1", "nodule": "0", "readers": 3, "spacing_mm": 0.7, "mean_probability_in_truth": 0.5,
@@ -68,10 +68,10 @@ def test_pairs_are_the_images_that_both_have(tmp_path):
     write_run(tmp_path, "C", "128", patients=6)
     write_run(tmp_path, "C", "64", patients=4)
     by_name = {row.row: row for row in rows_of(read_results(tmp_path))}
-    large, small = paired(by_name["128"], by_name["64"], "iou_pos")
+    large, small = shared(by_name["128"], by_name["64"], "iou_pos")
     assert large.values.shape == small.values.shape == (1, 16)
     assert large.patients.tolist() == small.patients.tolist()
-    assert paired(by_name["128"], by_name["64"], "accuracy") is None
+    assert shared(by_name["128"], by_name["64"], "accuracy") is None
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
