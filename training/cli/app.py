@@ -7,7 +7,7 @@ import sys
 import typer
 
 from LungNoduleSegLib.errors import LungNoduleSegError
-from training.cli import data, facts, models, runs, study
+from training.cli import data, facts, models, report, runs, study
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train the networks on LIDC-IDRI.")
 for command in (
@@ -19,6 +19,7 @@ for command in (
     models.operate,
     models.scans,
     study.study,
+    report.report,
 ):
     app.command()(command)
 

@@ -43,7 +43,7 @@ def places(findings: Findings) -> Claim:
     def group(mine: tuple[str, ...], theirs: tuple[str, ...]) -> list[dict[str, Difference | None]]:
         return [against(findings, ("A", m), {f"{m} less {t}": ("A", t) for t in theirs}, "iou_pos") for m in mine]
 
-    for_it, against = group(THESIS_PLACES, PAPER_PLACES), group(PAPER_PLACES, THESIS_PLACES)
+    for_it, other_way = group(THESIS_PLACES, PAPER_PLACES), group(PAPER_PLACES, THESIS_PLACES)
     shown = {name: found for one in for_it for name, found in one.items()}
     return Claim(
         "Contribution 3: the scSE paper's placement (behind every encoder and decoder) is not always the best",
@@ -51,7 +51,7 @@ def places(findings: Findings) -> Claim:
         "supported: encoder or encoder + bottleneck lies above both of the paper's placements, all intervals above 0; "
         "contradicted: one of the paper's lies above both of them; not testable here where a row is missing or has one "
         "seed; else not separable",
-        of_any([list(g.values()) for g in for_it], [list(g.values()) for g in against]),
+        of_any([list(g.values()) for g in for_it], [list(g.values()) for g in other_way]),
     )  # fmt: skip
 
 

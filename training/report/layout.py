@@ -54,6 +54,7 @@ class Findings:
 
     scale: str
     rows: Sequence[Row]
+    trials: dict[tuple[str, str], str] = field(default_factory=dict)
     _differences: dict[tuple[str, ...], Difference | None] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +80,8 @@ class Findings:
         for definition in rows(study):
             ours = self.row(study, definition.name, protocol)
             reason = "" if ours else NEEDS_DATA if (definition.px or 0) > CROP_PX else NOT_RUN
+            tried = self.trials.get((study, definition.name))
+            reason += f" (its code was tried on {tried})" if reason and tried else ""
             made.append(Line(definition, ours, reason, printed(study, definition.name)))
         return made
 

@@ -136,3 +136,19 @@ def read_results(folder: Path) -> list[Run]:
 
 def _place(run: Run) -> tuple[str, str, str, str, int]:
     return run.scale, run.study, run.row, run.protocol, run.seed
+
+
+def read_trials(folder: Path) -> dict[tuple[str, str], str]:
+    """What was tried of rows that the data at hand cannot give: (study, row) to a clause, from ``trial.json`` files.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be read.
+    """
+    found = {}
+    for path in sorted(folder.rglob("trial.json")):
+        facts = _json(path)
+        if isinstance(facts, dict) and "study" in facts and "row" in facts:
+            found[str(facts["study"]), str(facts["row"])] = str(facts.get("tried_on", ""))
+    return found
