@@ -109,6 +109,16 @@ def _read(patient: str, dicom: Path, boxes: Path, marks: Path) -> TrainingScan:
     if not annotated:
         raise InputError(f"no annotations of {patient}'s series {ct.series_uid} in the database", path=dicom)
     (scan,) = annotated
+    return annotated_scan(patient, ct, scan, z_mm, origin, marks)
+
+
+def annotated_scan(
+    patient: str, ct: CT, scan: Scan, z_mm: np.ndarray, origin: tuple[int, int], marks: Path | None
+) -> TrainingScan:
+    """A CT with its consensus; ``z_mm`` and ``origin`` (row, column) say which part of the annotated scan it is.
+
+    Without the table of ``marks``, what is near a nodule under 3 mm counts as background.
+    """
     hu = np.clip(ct.hu, *CLIP_HU)
     labels = np.zeros(hu.shape, dtype=np.uint8)
     nodules = np.zeros(hu.shape, dtype=np.int16)
@@ -117,8 +127,9 @@ def _read(patient: str, dicom: Path, boxes: Path, marks: Path) -> TrainingScan:
         box = tuple(slice(a, a + n) for a, n in zip((k, j, i), nodule.votes.shape))
         labels[box][nodule.mask] = 1
         nodules[box][nodule.votes > 0] = number
-    small = small_nodule_zone(ct, scan, marks, z_mm, origin)
-    labels[small & (labels == 0)] = IGNORE
+    if marks is not None:
+        small = small_nodule_zone(ct, scan, marks, z_mm, origin)
+        labels[small & (labels == 0)] = IGNORE
     return TrainingScan(patient, ct.series_uid, hu, labels, nodules, lung_mask(ct), ct.spacing_mm)
 
 

@@ -1,0 +1,1 @@
+"""From DICOM, public crops or a user's own pairs to a checksummed cache that training maps into memory."""
