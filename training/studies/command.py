@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from LungNoduleSegLib.errors import InputError
 from training.publish.looks import log_look
 from training.sources import Sources
 from training.studies.plan import Run, Settings, plan
@@ -39,18 +40,26 @@ def run_study(
         return Material(sources.crops(), sources.scans())
 
     seen: dict[str, float] = {}
+    failed: list[str] = []
     try:
         for number, run in enumerate(runs, start=1):
             say(f"[{number}/{len(runs)}] {run.name}")
             if run.px > WIDEST_CROP_PX and run.px > material().px:
                 _try_once(run, material, folder, say)
                 continue
-            facts = execute(run, material, folder, say)
+            try:
+                facts = execute(run, material, folder, say)
+            except Exception as error:  # hours of other runs need not wait for this one to be understood
+                say(f"{run.name} failed: {type(error).__name__}: {error}")
+                failed.append(run.name)
+                continue
             if facts is not None:
                 seen[run.name] = facts["iou_pos"]
     finally:
         if seen:
             log_look(sources.cache, f"study {study}", {"iou_pos": seen, "scale": settings.scale})
+    if failed:
+        raise InputError(f"not finished: {', '.join(failed)}", remedy="See above; the same command goes on with them.")
 
 
 def _try_once(run: Run, material: Callable[[], Material], folder: Path, say: Callable[[str], None]) -> None:

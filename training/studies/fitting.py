@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,13 @@ import torch
 from torch import nn
 
 from LungNoduleSegLib.inference.normalise import Normalisation
-from LungNoduleSegLib.networks import NetworkConfig, build
-from training import baselines
-from training.baselines import BaselineConfig
 from training.data.crops import Crops
 from training.data.sampling import Sampler, SamplingConfig
 from training.data.scans import TrainingScan
+from training.engine.architecture import build_any
 from training.engine.losses import bce_dice_loss
-from training.engine.trainer import RunConfig, Trainer
+from training.engine.trainer import EngineConfig, RunConfig, Trainer
+from training.metrics import bootstrap
 from training.studies.evaluation import evaluate
 from training.studies.plan import Run
 
@@ -28,7 +28,7 @@ SHIFT_PX = 16
 """Largest shift of the window; a 64-px one then stays inside its 128-px crop. The same at every size."""
 
 VALIDATION_IMAGES = 400
-"""Positive images of the validation patients that a run is looked at with on its way."""
+"""At most so many positive images of the validation side, evenly chosen, show on its way how a run does."""
 
 NORMALISATION = Normalisation(method="minmax")
 """The thesis' own: minimum to maximum of each tile to 0..1."""
@@ -48,10 +48,7 @@ class Fitted:
 def run_config(run: Run, *, scan_share: float | None = None) -> RunConfig:
     """The engine's configuration of a run of a study; every row differs in its network, window and seed alone."""
     settings = run.settings
-    known = {f.name for f in fields(RunConfig)}
-    extra = {"protocol": run.protocol} if "protocol" in known else {}
     return RunConfig(
-        **extra,
         network=run.network,
         normalisation=NORMALISATION,
         sampling=SamplingConfig(
@@ -67,6 +64,8 @@ def run_config(run: Run, *, scan_share: float | None = None) -> RunConfig:
         mine_every=0,
         validate_every=max(settings.samples // 4, 1),
         seed=run.seed,
+        protocol=run.protocol,
+        engine=EngineConfig(progress=sys.stderr.isatty()),
     )
 
 
@@ -74,26 +73,23 @@ class _StudyTrainer(Trainer):
     """Looks at the window that the run is trained on, of a fixed selection of the validation images."""
 
     def validate(self) -> dict[str, Any]:
-        index = self.crops.on_side("validation", *([self.config.protocol] if hasattr(self.config, "protocol") else []))
+        index = self.crops.on_side("validation", self.config.protocol)
         index = index[self.crops.positive[index]]
-        chosen = index[
-            np.unique(np.linspace(0, len(index) - 1, min(VALIDATION_IMAGES, len(index))).round().astype(int))
-        ]
-        if not len(chosen):
+        if not len(index):
             return {}
+        chosen = index[:: -(-len(index) // VALIDATION_IMAGES)]
         config = self.config
+        network = self.averaged_network().to(self.device)
         seen = evaluate(
-            self.averaged_network(), self.crops, chosen, config.normalisation,
+            network, self.crops, chosen, config.normalisation,
             slices=config.network.input_slices, px=config.sampling.tile_px,
         )  # fmt: skip
-        overlap = seen.iou()
-        return {"iou_pos": round(float(overlap.mean()), 4), "images": len(chosen)}
+        return {"iou_pos": bootstrap(seen.iou(), self.crops.patients[chosen], repeats=200).to_dict()}
 
 
 def fit(run: Run, crops: Crops, scans: list[TrainingScan], folder: Path) -> Fitted:
     """Train, going on where ``folder`` holds an unfinished state of the same run."""
     config = run_config(run)
-    crops = _bridge(config, crops, run)
     trainer = _StudyTrainer(config, crops, scans, folder)
     trainer.resume()
     before, started, cpu = trainer.samples, time.monotonic(), time.process_time()
@@ -102,7 +98,7 @@ def fit(run: Run, crops: Crops, scans: list[TrainingScan], folder: Path) -> Fitt
     trained = trainer.samples - before
     seconds, cpu = time.monotonic() - started, time.process_time() - cpu
     return Fitted(
-        trainer.averaged_network(),
+        trainer.averaged_network().to(trainer.device),
         config.to_dict(),
         trained / seconds if trained else float("nan"),
         cpu / trained if trained else float("nan"),
@@ -120,7 +116,7 @@ def try_out(run: Run, crops: Crops, scans: list[TrainingScan]) -> tuple[list[flo
     config = run_config(run)
     sampler = Sampler(crops, scans, config.sampling, config.normalisation, config.network.input_slices, run.seed)
     torch.manual_seed(run.seed)
-    network = _build(config.network).train()
+    network = build_any(config.network).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate)
     losses = []
     for step in range(config.samples // config.sampling.batch_size):
@@ -151,22 +147,3 @@ def milliseconds_an_image(network: nn.Module, slices: int, px: int, *, repeats: 
 def _settle(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _bridge(config: RunConfig, crops: Crops, run: Run) -> Crops:
-    """For the trainer of before baselines and protocols."""
-    import training.engine.trainer as engine
-
-    if hasattr(config, "protocol"):
-        return crops
-    engine.build = _build
-
-    class Split(Crops):
-        def on_side(self, name: str, protocol: str = run.protocol) -> np.ndarray:
-            return super().on_side(name, protocol)
-
-    return Split(**{f.name: getattr(crops, f.name) for f in fields(Crops)})
-
-
-def _build(network: NetworkConfig | BaselineConfig) -> nn.Module:
-    return build(network) if isinstance(network, NetworkConfig) else baselines.build(network)

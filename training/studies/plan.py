@@ -10,7 +10,7 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.networks import NetworkConfig
 from training.baselines import BaselineConfig
 from training.data.split import check_protocol
-from training.studies.definitions import STUDIES, Row, home, rows
+from training.studies.definitions import MANY_SEEDS, STUDIES, Row, home, rows
 
 ALL = "all"
 COMPACT_WIDTH, COMPACT_PX, COMPACT_SAMPLES = 8, 64, 12_000
@@ -118,5 +118,7 @@ def plan(study: str, settings: Settings, only: tuple[str, ...] = ()) -> list[Run
 
 
 def _value(run: Run) -> tuple[int, int]:
-    place = _BY_VALUE.index(run.study) if run.study in _BY_VALUE else len(_BY_VALUE)
-    return run.seed, place
+    if run.study not in _BY_VALUE:  # a whole study on the other split: after everything
+        return MANY_SEEDS, 0
+    # The gap between the splits is told by few seeds; the rows of the tables come first.
+    return run.seed + (run.protocol == "slice"), _BY_VALUE.index(run.study)
