@@ -48,7 +48,7 @@ class Scan:
     annotations: tuple[Annotation, ...] = field(repr=False)
 
 
-_RATINGS = (
+RATINGS = (
     "subtlety", "internalStructure", "calcification", "sphericity", "margin",
     "lobulation", "spiculation", "texture", "malignancy",
 )  # fmt: skip
@@ -96,7 +96,7 @@ def read_scans(path: Path | None = None, *, series_uids: set[str] | None = None)
 
 
 def _annotations(connection: sqlite3.Connection, scan_ids: set[int]) -> dict[int, list[Annotation]]:
-    columns = ", ".join(f'"{name}"' for name in _RATINGS)
+    columns = ", ".join(f'"{name}"' for name in RATINGS)
     by_scan = _grouped(connection.execute(f"select scan_id, id, {columns} from annotations order by id"), scan_ids)
     contours = _grouped(
         connection.execute("select annotation_id, image_z_position, inclusion, coords from contours order by id"),
@@ -107,7 +107,7 @@ def _annotations(connection: sqlite3.Connection, scan_ids: set[int]) -> dict[int
             Annotation(
                 number,
                 tuple(Contour(float(z), bool(inside), _points(text)) for z, inside, text in contours.get(number, [])),
-                dict(zip(_RATINGS, ratings)),
+                dict(zip(RATINGS, ratings)),
             )
             for number, *ratings in rows
         ]
