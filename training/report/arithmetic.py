@@ -58,8 +58,11 @@ def _totals() -> list[Check]:
 
 
 def _misses() -> list[Check]:
-    ours, others = TABLES["D"]["model-1"], ("unet", "attention-unet", "transunet")
-    falls = {name: 100 * fewer_misses(ours.fn, TABLES["D"][name].fn) for name in others}
+    ours, others = (
+        TABLES["D"]["model-1"],
+        {"U-Net": "unet", "Attention U-Net": "attention-unet", "TransUNet": "transunet"},
+    )
+    falls = {title: 100 * fewer_misses(ours.fn, TABLES["D"][name].fn) for title, name in others.items()}
     said = ", ".join(f"{fall:.1f} % against {name}" for name, fall in falls.items())
     worst = TABLES["D"]["transunet"].fn
     other_way = 100 * (worst - ours.fn) / ours.fn

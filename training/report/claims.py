@@ -9,7 +9,7 @@ from training.report.layout import Findings
 from training.report.resample import estimate
 from training.report.study_tables import scale_words
 from training.report.tables import Table
-from training.report.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, Claim
+from training.report.verdicts import CONTRADICTED, NOT_TESTABLE, RULE, RULE_IN_FULL, SUPPORTED, Claim
 
 
 def _level(findings: Findings, said: str, measure: str, level: float) -> Claim:
@@ -67,13 +67,14 @@ def claims(findings: Findings) -> list[Claim]:
 
 
 def claims_table(findings: Findings) -> Table:
-    made = tuple((c.said, c.evidence, c.verdict, c.rule) for c in claims(findings))
+    made = tuple((c.said, c.verdict, c.evidence, c.rule) for c in claims(findings))
     notes = (
         "The verdict is computed by the rule beside it from the runs of this scale (split by patient, images with a "
         "nodule) or from counts; a difference takes part only with two seeds or more on both sides.",
+        f"{RULE.capitalize()}: {RULE_IN_FULL}.",
         "At compact scale a verdict is about the small networks that were run, not about the thesis' own."
         if findings.scale == "compact"
         else "",
     )
     title = f"Claims of the thesis – {scale_words(findings.scale)}"
-    return Table(title, ("claim", "our evidence", "verdict", "rule"), made, tuple(n for n in notes if n))
+    return Table(title, ("claim", "verdict", "our evidence", "rule"), made, tuple(n for n in notes if n))

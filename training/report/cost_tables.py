@@ -5,7 +5,7 @@ from __future__ import annotations
 from training.report.cost import cost
 from training.report.layout import TITLES, Findings
 from training.report.study_tables import common_notes, scale_words
-from training.report.tables import NA, Table, number, times
+from training.report.tables import NA, Table, number, printed_number, times
 from training.studies.thesis import Printed
 
 MIB = 2**20
@@ -26,7 +26,10 @@ def measured(findings: Findings) -> Table:
                 NA if size is None else number(size / MIB, 2), number(line.ours.mean("seconds_training"), 0),
                 times([f.get("threads") for f in facts]), times([f.get("cpu") for f in facts]),
             )  # fmt: skip
-        printed = (number(there.milliseconds, 1), number(there.parameters, 0), number(there.megabytes, 2))
+        printed = (
+            printed_number(there.milliseconds, 1), printed_number(there.parameters, 0),
+            printed_number(there.megabytes, 2),
+        )  # fmt: skip
         made.append((line.title, *cells, *printed))
     header = (
         "row", "ms an image", "parameters", "MiB (float32)", "training, s", "threads", "processor",

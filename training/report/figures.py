@@ -101,7 +101,8 @@ def learning_curves(name: str, caption: str, rows: Sequence[tuple[str, Sequence[
                     )
             axis.set_xlabel("images seen")
             axis.set_title(words[key])
-            axis.ticklabel_format(axis="x", style="plain")
+            axis.locator_params(axis="x", nbins=5)
+            axis.xaxis.set_major_formatter("{x:,.0f}")
         figure.legend(loc="outside lower center", frameon=False, ncols=3)
         return Picture(name, caption, png(figure))
 

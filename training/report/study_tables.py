@@ -6,7 +6,7 @@ from training.metrics import Difference
 from training.report.layout import REFERENCES, TITLES, Findings, Line, input_px
 from training.report.resample import estimate
 from training.report.rows import Row
-from training.report.tables import NA, Table, interval, number, percent, times
+from training.report.tables import NA, NOT_PRINTED, Table, interval, number, percent, printed_number, times
 from training.report.thesis_figures import implied_positives_only
 from training.studies.thesis import POSITIVES, Printed
 
@@ -43,10 +43,15 @@ def common_notes(lines: list[Line], scale: str, protocol: str = "patient") -> tu
     seen = [number(run.number("samples"), 0) for run in runs]
     size = "Reduced widths and short training, not the thesis' own scale. " if scale == "compact" else ""
     windows = times(sorted({px for row in ours if (px := input_px(row)) is not None}))
+    cut = (
+        " Smaller windows are the middle of the same crops; what they cut off counts as missed."
+        if "," in windows
+        else ""
+    )
     return (
         f"{scale_words(scale).capitalize()}. {size}Split by {protocol}{leaky}; windows of {windows} px; images seen in "
         f"training, a run: {times(seen)}. Intervals: 95 %, patients and seeds drawn with replacement; that of a row "
-        "with one seed does not hold what another training would change.",
+        f"with one seed does not hold what another training would change.{cut}",
     )
 
 
@@ -65,7 +70,7 @@ def honest(findings: Findings, study: str) -> Table:
             cells = (*(figure(line.ours, m) for m in ("iou_pos", "dice_pos", "sensitivity")), *_size(line.ours))
         there = line.thesis
         share = None if there is None or there.tp is None else there.tp / POSITIVES
-        made.append((line.title, *_filled(line, cells, 6), number(implied(there)), number(share)))
+        made.append((line.title, *_filled(line, cells, 6), printed_number(implied(there)), printed_number(share)))
     header = (
         "row", "iou_pos", "dice_pos", "sensitivity", "seeds", "n images", "n patients",
         "thesis, implied iou_pos", "thesis, sensitivity",
@@ -82,27 +87,33 @@ def honest(findings: Findings, study: str) -> Table:
 def convention(findings: Findings, study: str) -> Table:
     """Figures in the thesis' convention, where real negatives exist, beside its own."""
     lines, made = findings.lines(study), []
+    # Only Table C prints Dice.
+    with_dice = any(line.thesis and line.thesis.dice for line in lines)
+    width = 9 + with_dice
     for line in lines:
         cells: tuple[str, ...] = ()
         if line.ours:
             counts = line.ours.confusion()
             cells = (
-                figure(line.ours, "iou_all"), *(number(counts[k], 1) for k in ("TP", "TN", "FP", "FN")),
-                figure(line.ours, "accuracy"), negatives(line.ours),
+                figure(line.ours, "iou_all"), *((figure(line.ours, "dice_all"),) if with_dice else ()),
+                *(number(counts[k], 1) for k in ("TP", "TN", "FP", "FN")), figure(line.ours, "accuracy"),
+                *_size(line.ours)[:2], negatives(line.ours),
             )  # fmt: skip
         there = line.thesis or Printed()
         printed = (
-            number(there.iou),
-            *(number(v, 0) for v in (there.tp, there.tn, there.fp, there.fn)),
-            percent(there.accuracy, 2),
-        )
-        made.append((line.title, *_filled(line, cells, 7), *printed))
-    ours = ("iou_all", "TP", "TN", "FP", "FN", "accuracy", "negatives")
-    theirs = ("thesis IoU", "TP", "TN", "FP", "FN", "thesis accuracy")
+            printed_number(there.iou), *((printed_number(there.dice),) if with_dice else ()),
+            *(printed_number(v, 0) for v in (there.tp, there.tn, there.fp, there.fn)),
+            NOT_PRINTED if there.accuracy is None else percent(there.accuracy, 2),
+        )  # fmt: skip
+        made.append((line.title, *_filled(line, cells, width), *printed))
+    dice = ("dice_all",) if with_dice else ()
+    ours = ("iou_all", *dice, "TP", "TN", "FP", "FN", "accuracy", "seeds", "n positives", "negatives")
+    theirs = ("thesis IoU", *(("thesis Dice",) if with_dice else ()), "TP", "TN", "FP", "FN", "thesis accuracy")
     notes = (
         "All images, empty truth with empty prediction counted as 1. TP, FN: images with a nodule, IoU from .5 on or "
-        "below. FP, TN: images without, any pixel predicted or none. Counts are means over the seeds.",
-        f"{NA}: no real negative image of the test patients was at hand.",
+        "below. FP, TN: images without, any pixel predicted or none. Counts are means over the seeds. The thesis: "
+        "4,094 images.",
+        f"{NA}: no real negative image of the test patients was at hand. {NOT_PRINTED}: the thesis prints none.",
         *common_notes(lines, findings.scale),
     )
     title = f"{TITLES[study]} – {scale_words(findings.scale)}: in the thesis' convention"
@@ -141,15 +152,17 @@ def differences(findings: Findings, study: str) -> Table:
             interval(iou), judged(iou), number(iou.smallest_detectable if iou else None), interval(found["dice_pos"]),
             interval(found["sensitivity"]), judged(found["sensitivity"]),
             number(found["sensitivity"].smallest_detectable if found["sensitivity"] else None),
+            *((f"{iou.n_seeds[0]} / {iou.n_seeds[1]}", str(iou.n_images), str(iou.n_patients)) if iou else ()),
         )  # fmt: skip
         mine, theirs = implied(line.thesis), implied(base.thesis)
         gap = None if mine is None or theirs is None else mine - theirs
         if iou is None:
-            cells = (line.reason or base.reason or "no image in common", *["–"] * 6)
-        made.append((line.title, *cells, NA if gap is None else f"{gap:+.3f}"))
+            cells = (line.reason or base.reason or "no image in common", *["–"] * 9)
+        made.append((line.title, *cells, NOT_PRINTED if gap is None else f"{gap:+.3f}"))
     header = (
         "row", "iou_pos, difference", "which is", "smallest detectable", "dice_pos, difference",
-        "sensitivity, difference", "which is", "smallest detectable", "thesis, implied iou_pos",
+        "sensitivity, difference", "which is", "smallest detectable", "seeds", "n images", "n patients",
+        "thesis, implied iou_pos",
     )  # fmt: skip
     notes = (
         f"Row less “{base.title}”, image by image; patients and seeds drawn with replacement. Not separable: the 95 % "

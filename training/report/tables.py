@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from training.metrics import Difference, Estimate
 
 NA = "n/a"
+NOT_PRINTED = "–"
+"""In the thesis' columns: it prints no such figure."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ def number(value: float | None, digits: int = 3) -> str:
 def interval(found: Estimate | Difference | None) -> str:
     """Value and 95 % interval."""
     return NA if found is None else str(found)
+
+
+def printed_number(value: float | None, digits: int = 3) -> str:
+    """A figure of the thesis, a dash where it prints none."""
+    return NOT_PRINTED if value is None else number(value, digits)
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -11,7 +11,10 @@ SUPPORTED, CONTRADICTED, NOT_SEPARABLE, NOT_TESTABLE = (
     "supported", "contradicted", "not separable", "not testable here",
 )  # fmt: skip
 
-RULE = (
+RULE = "by the intervals"
+"""Short for :data:`RULE_IN_FULL`, which stands below the table."""
+
+RULE_IN_FULL = (
     "supported: every interval lies above 0; contradicted: one lies below 0; else not testable here where a row is "
     "missing or has one seed, else not separable"
 )
@@ -28,7 +31,7 @@ class Claim:
 
 
 def of_differences(differences: Sequence[Difference | None]) -> str:
-    """Verdict on "every one of these differences is above 0", :data:`RULE`.
+    """Verdict on "every one of these differences is above 0", :data:`RULE_IN_FULL`.
 
     A row with one seed cannot be told from the luck of its training, so its differences decide nothing either way.
     """
