@@ -7,7 +7,7 @@ import sys
 import typer
 
 from LungNoduleSegLib.errors import LungNoduleSegError
-from training.cli import data, facts, models, report, runs, study
+from training.cli import data, evaluate, facts, models, report, runs, study
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train the networks on LIDC-IDRI.")
 for command in (
@@ -18,6 +18,7 @@ for command in (
     models.export,
     models.operate,
     models.scans,
+    evaluate.evaluate,
     study.study,
     report.report,
 ):

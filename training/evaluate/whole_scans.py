@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from LungNoduleSegLib.ct import CT
 from training.lidc.consensus import ConsensusNodule, consensus_nodules
 from training.lidc.database import Scan, read_scans
+from training.metrics import dice_of_masks, hausdorff_95_mm, volume_error
 
 MARK_REACH_MM = 5.0
 """A result this near a mark without contour is taken to mean that finding (LUNA16 leaves both out)."""
@@ -21,7 +24,11 @@ RELEVANT_READERS = 3
 
 @dataclass(frozen=True)
 class NoduleRow:
-    """One annotated nodule: what the result made of it. Sizes in mm, volumes in mm3, z in mm, pixel row and column."""
+    """One annotated nodule: what the result made of it.
+
+    Sizes in mm, volumes in mm3, z in mm, pixel row and column of the 512x512 slice. ``diameter_mm`` is that of the ball
+    with the consensus' volume. What was not found has no outline to measure: ``hd95_mm`` and ``volume_error`` are None.
+    """
 
     patient: str
     readers: int
@@ -33,6 +40,9 @@ class NoduleRow:
     found: bool
     probability: float
     dice: float
+    result_mm3: float = 0.0
+    hd95_mm: float | None = None
+    volume_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,14 @@ class Truth:
         first = (nodule.offset_kji[0], *(o - c for o, c in zip(nodule.offset_kji[1:], self.origin_rc)))
         return tuple(slice(a, a + n) for a, n in zip(first, nodule.votes.shape))  # type: ignore[return-value]
 
+    def centre_kji(self, nodule: ConsensusNodule) -> np.ndarray:
+        """float (3,): centroid of the consensus in the scan's array."""
+        return np.argwhere(nodule.mask).mean(axis=0) + [s.start for s in self.box(nodule)]
+
+    def diameter_mm(self, nodule: ConsensusNodule) -> float:
+        """Of the ball with the consensus' volume."""
+        return float((6 * nodule.mask.sum() * np.prod(self.spacing_mm) / np.pi) ** (1 / 3))
+
     def seed_kji(self, nodule: ConsensusNodule) -> tuple[int, int, int]:
         """The consensus voxel nearest the consensus' centroid."""
         voxels = np.argwhere(nodule.mask)
@@ -77,16 +95,22 @@ class Truth:
         return tuple(int(v + s.start) for v, s in zip(nearest, self.box(nodule)))  # type: ignore[return-value]
 
 
-def read_truth(ct: CT, z_mm: np.ndarray, origin_rc: tuple[int, int], marks_table: Path) -> Truth:
-    """Annotations of the CT's series. Raises ValueError when LIDC-IDRI's database does not hold it."""
+def read_truth(ct: CT, z_mm: np.ndarray, origin_rc: tuple[int, int], marks_table: Path | None) -> Truth:
+    """Annotations of the CT's series. Raises ValueError when LIDC-IDRI's database does not hold it.
+
+    ``marks_table`` (.csv or .csv.gz) lists what the readers marked without contour; without it these are not known.
+    """
     (scan,) = read_scans(series_uids={ct.series_uid})
     nodules = tuple(n for n in consensus_nodules(scan, z_mm) if n.mask.any())
     return Truth(scan.patient_id, nodules, _marks(scan, z_mm, origin_rc, marks_table), origin_rc, z_mm, ct.spacing_mm)
 
 
-def _marks(scan: Scan, z_mm: np.ndarray, origin_rc: tuple[int, int], table: Path) -> np.ndarray:
-    found = []
-    with table.open(newline="", encoding="utf-8") as stream:
+def _marks(scan: Scan, z_mm: np.ndarray, origin_rc: tuple[int, int], table: Path | None) -> np.ndarray:
+    found: list[tuple[float, float, float]] = []
+    if table is None:
+        return np.zeros((0, 3))
+    opened = gzip.open if table.suffix == ".gz" else open
+    with opened(table, "rt", newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             if row["series_instance_uid"] == scan.series_uid:
                 k = float(np.interp(float(row["z_mm"]), z_mm, np.arange(len(z_mm))))
@@ -110,38 +134,58 @@ def judge(labels: np.ndarray, probabilities: dict[int, float], truth: Truth) -> 
     `strict` false: overlaps no annotation of any reader. `luna16` false: of those, the ones within 5 mm of no mark of a
     small nodule or non-nodule either.
     """
+    boxes = dict(enumerate(ndimage.find_objects(labels), start=1))
+    present = {label for label, box in boxes.items() if box is not None}
     touched: set[int] = set()
     rows = []
     for nodule in truth.nodules:
-        box = truth.box(nodule)
-        here = labels[box]
+        here = labels[truth.box(nodule)]
         touched |= set(np.unique(here[nodule.votes > 0]).tolist()) - {0}
         hits = sorted(set(np.unique(here[nodule.mask]).tolist()) - {0})
-        predicted = int(np.isin(labels, hits).sum()) if hits else 0
-        overlap = int(np.isin(here[nodule.mask], hits).sum()) if hits else 0
-        rows.append(_row(nodule, truth, hits, probabilities, 2 * overlap / (predicted + int(nodule.mask.sum()))))
-    others = sorted(set(np.unique(labels).tolist()) - {0} - touched)
-    near = [label for label in others if near_mark(np.argwhere(labels == label), truth)]
-    results = len(set(np.unique(labels).tolist()) - {0})
-    return ScanFigures(truth.patient, tuple(rows), len(others), len(others) - len(near), results)
+        rows.append(_row(nodule, truth, labels, hits, probabilities, [boxes[h] for h in hits]))
+    others = sorted(present - touched)
+    near = [n for n in others if near_mark(_voxels(labels, n, boxes[n]), truth)]
+    return ScanFigures(truth.patient, tuple(rows), len(others), len(others) - len(near), len(present))
+
+
+def _voxels(labels: np.ndarray, label: int, box: tuple[slice, slice, slice]) -> np.ndarray:
+    return np.argwhere(labels[box] == label) + [s.start for s in box]
 
 
 def _row(
-    nodule: ConsensusNodule, truth: Truth, hits: list[int], probabilities: dict[int, float], dice: float
+    nodule: ConsensusNodule,
+    truth: Truth,
+    labels: np.ndarray,
+    hits: list[int],
+    probabilities: dict[int, float],
+    boxes: list[tuple[slice, slice, slice]],
 ) -> NoduleRow:
-    centre = np.argwhere(nodule.mask).mean(axis=0) + nodule.offset_kji
-    volume = float(nodule.mask.sum() * np.prod(truth.spacing_mm))
+    inside = truth.box(nodule)
+    centre = truth.centre_kji(nodule)
+    voxel = float(np.prod(truth.spacing_mm))
+    volume = float(nodule.mask.sum()) * voxel
+    # Everything that matters lies in the smallest box around the nodule and the results that overlap it.
+    around = tuple(slice(min(b[n].start for b in (inside, *boxes)), max(b[n].stop for b in (inside, *boxes)))
+                   for n in range(3))  # fmt: skip
+    predicted = np.isin(labels[around], hits)
+    true = np.zeros(predicted.shape, dtype=bool)
+    true[tuple(slice(s.start - a.start, s.stop - a.start) for s, a in zip(inside, around))] = nodule.mask
+    distance = hausdorff_95_mm(predicted, true, truth.spacing_mm)
+    result = float(predicted.sum()) * voxel
     return NoduleRow(
         patient=truth.patient,
         readers=nodule.readers,
-        row=round(float(centre[1])),
-        column=round(float(centre[2])),
+        row=round(float(centre[1]) + truth.origin_rc[0]),
+        column=round(float(centre[2]) + truth.origin_rc[1]),
         z_mm=float(np.interp(centre[0], np.arange(len(truth.z_mm)), truth.z_mm)),
         volume_mm3=round(volume, 1),
-        diameter_mm=round(float((6 * volume / np.pi) ** (1 / 3)), 1),
+        diameter_mm=round(truth.diameter_mm(nodule), 1),
         found=bool(hits),
         probability=max((probabilities.get(h, 0.0) for h in hits), default=0.0),
-        dice=round(dice, 3),
+        dice=round(dice_of_masks(predicted, true), 3),
+        result_mm3=round(result, 1),
+        hd95_mm=None if distance is None else round(distance, 2),
+        volume_error=round(volume_error(result, volume), 3) if hits else None,
     )
 
 

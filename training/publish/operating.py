@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.segmenter.load import engine_of
 from LungNoduleSegLib.segmenter.segmenter import Segmenter
 from LungNoduleSegLib.weights import Card, find, load_state
-from training.data.scans import read_lidc_scan, read_lung_box
 from training.data.split import ALWAYS_TRAIN
-from training.evaluate.whole_scans import ScanFigures, Truth, dice_3d, judge, read_truth
+from training.evaluate.places import open_scan
+from training.evaluate.whole_scans import ScanFigures, dice_3d, judge
 from training.publish.published import with_operating_points
 from training.publish.scoring import (
     JudgedScan,
@@ -34,18 +33,6 @@ POINTS_SOURCE = (
     "six training scans; the candidate scorer judged scans that it was not fitted on (two folds), but the network had "
     "seen all six in training: expect more false positives and fewer nodules on unseen scans"
 )
-
-
-def open_scan(patient: str, sources: Sources) -> tuple[CT, Truth]:
-    """A complete or lung-cropped scan with its annotations; InputError when the data does not hold it."""
-    dicom, box = sources.data / "LIDC-IDRI" / patient, sources.data / "lung_boxes" / f"{patient}.npz"
-    if dicom.is_dir():
-        ct, z_mm, origin = read_lidc_scan(dicom)
-    elif box.is_file():
-        ct, z_mm, origin = read_lung_box(box)
-    else:
-        raise InputError(f"no scan of {patient} found", path=dicom, remedy=f"Put its DICOM folder there, or {box}.")
-    return ct, read_truth(ct, z_mm, origin, sources.data / "lidc_marks.csv")
 
 
 def judged_scans(segmenter: Segmenter, sources: Sources, patients: Iterable[str] = ALWAYS_TRAIN) -> list[JudgedScan]:
