@@ -9,7 +9,8 @@ from pathlib import Path
 from LungNoduleSegLib.errors import InputError
 from training.publish.looks import log_look
 from training.sources import Sources
-from training.studies.plan import Run, Settings, plan
+from training.studies.costs import measure
+from training.studies.plan import ALL, Run, Settings, plan
 from training.studies.results import TRIAL
 from training.studies.runner import Material, execute
 from training.studies.trial import NEEDS, trial
@@ -58,6 +59,8 @@ def run_study(
     finally:
         if seen:
             log_look(sources.cache, f"study {study}", {"iou_pos": seen, "scale": settings.scale})
+    if study in ("E", ALL):
+        measure(folder, say=say, only=only)
     if failed:
         raise InputError(f"not finished: {', '.join(failed)}", remedy="See above; the same command goes on with them.")
 
