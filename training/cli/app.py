@@ -21,6 +21,7 @@ for command in (
     evaluate.evaluate,
     study.study,
     report.report,
+    report.cases,
 ):
     app.command()(command)
 

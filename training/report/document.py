@@ -17,23 +17,13 @@ from training.report.figures import (
     reliability,
     rows_with_intervals,
 )
-from training.report.layout import REFERENCES, TITLES, Findings, tables
+from training.report.layout import REFERENCES, SHOWN, TITLES, Findings, tables
 from training.report.leakage import leaks
 from training.report.other_tables import calibration_table, case_table, leak_table, size_table
 from training.report.render import Document, Section
 from training.report.resample import estimate
 from training.report.rows import Row
 from training.report.study_tables import convention, differences, honest, implied, scale_words
-
-SHOWN = {
-    "model 1": ("D", "model-1"),
-    "model 2": ("D", "model-2"),
-    "no scSE": ("A", "none"),
-    "U-Net": ("D", "unet"),
-    "Attention U-Net": ("D", "attention-unet"),
-    "TransUNet": ("D", "transunet"),
-}
-"""Networks whose calibration and figures by size are shown."""
 
 
 def _shown(findings: Findings) -> list[tuple[str, Row]]:

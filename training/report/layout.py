@@ -27,6 +27,16 @@ TITLES = {
 REFERENCES = {"A": "none", "B": "encoder", "C": "128px", "D": "model-1", "E": "model-1", "extra": "model-2"}
 """The line that the others of a table are compared with."""
 
+SHOWN = {
+    "model 1": ("D", "model-1"),
+    "model 2": ("D", "model-2"),
+    "no scSE": ("A", "none"),
+    "U-Net": ("D", "unet"),
+    "Attention U-Net": ("D", "attention-unet"),
+    "TransUNet": ("D", "transunet"),
+}
+"""Networks whose calibration, figures by size and pictures are shown."""
+
 NEEDS_DATA, NOT_RUN = "needs the full data set", "not run"
 
 
