@@ -120,7 +120,7 @@ def _read(folder: Path, table: Path) -> Crops:
     start = 0
     for number, row in enumerate(tqdm(rows, desc="crops", unit="nodule")):
         place = folder / row["patient"] / row["nodule_dir"]
-        images, masks = _read_nodule(place)
+        images, masks = read_nodule(place)
         count = len(images)
         votes = masks.sum(axis=1, dtype=np.uint8)
         readers = int(masks.any(axis=(0, 2, 3)).sum())
@@ -143,7 +143,7 @@ def _read(folder: Path, table: Path) -> Crops:
     return Crops(**{name: np.concatenate(values) for name, values in parts.items()})
 
 
-def _read_nodule(place: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_nodule(place: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images (s, 128, 128) uint8 and masks (s, 4, 128, 128) bool of one nodule's folder."""
     slices = sorted((place / "images").glob("slice-*.png"), key=lambda p: int(re.findall(r"\d+", p.stem)[0]))
     if not slices:

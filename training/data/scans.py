@@ -40,6 +40,11 @@ class TrainingScan:
     lung: np.ndarray
     spacing_mm: tuple[float, float, float]
 
+    @property
+    def positive_index(self) -> np.ndarray:
+        """Flat indices of the voxels of the consensus, ascending."""
+        return np.flatnonzero(self.labels == 1)
+
     def tile(self, centre_kji: tuple[int, int, int], size: int, slices: int) -> tuple[np.ndarray, np.ndarray]:
         """HU (slices, size, size) int16 around a voxel, and the labels (size, size) of the middle slice.
 
@@ -133,8 +138,8 @@ def annotated_scan(
     return TrainingScan(patient, ct.series_uid, hu, labels, nodules, lung_mask(ct), ct.spacing_mm)
 
 
-def read_lidc_scan(folder: Path) -> tuple[CT, np.ndarray, tuple[int, int]]:
-    """A DICOM scan, the z of its slices in mm, and the (row, column) of its first pixel, which is (0, 0)."""
+def read_lidc_scan(folder: Path | list[Path]) -> tuple[CT, np.ndarray, tuple[int, int]]:
+    """A DICOM scan (folder or files), the z of its slices in mm, and the (row, column) of its first pixel: (0, 0)."""
     ct = read_ct(folder)
     z_mm = ct.ijk_to_ras[2, 3] + ct.ijk_to_ras[2, 2] * np.arange(ct.hu.shape[0])
     return ct, z_mm, (0, 0)

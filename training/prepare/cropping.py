@@ -118,4 +118,4 @@ def joined(parts: list[CropSet], cut_off: int = 0) -> CropSet:
 
 
 def _inside(place: tuple[int, int], shape: tuple[int, ...]) -> bool:
-    return all(0 <= first and first + CROP_PX <= extent for first, extent in zip(place, shape))
+    return all(first >= 0 and first + CROP_PX <= extent for first, extent in zip(place, shape))

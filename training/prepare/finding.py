@@ -116,8 +116,9 @@ def _read_header(path: Path) -> Header | Damaged | None:
                 return Damaged(path, "damaged header (no SeriesInstanceUID)")
             position = data.get("ImagePositionPatient")
             return Header(
-                path, str(data.SeriesInstanceUID), str(data.get("SOPInstanceUID") or path), str(data.get("Modality") or ""),
-                str(data.get("PatientID") or ""), float(position[2]) if position else None,
+                path, str(data.SeriesInstanceUID), str(data.get("SOPInstanceUID") or path),
+                str(data.get("Modality") or ""), str(data.get("PatientID") or ""),
+                float(position[2]) if position else None,
                 "LOCALIZER" in (data.get("ImageType") or ()),
             )  # fmt: skip
     except InputError as error:
