@@ -43,32 +43,47 @@ def evaluate(
 
 
 def tables(summary: dict[str, Any]) -> list[Any]:
-    """Two tables (rich): FROC at LUNA16's rates, and the operating point, a row a group."""
+    """Two tables (rich), a column a group: FROC at LUNA16's rates, and the operating point."""
     from rich.table import Table
 
-    name = summary["model"]["model"]
-    curve = Table(title=f"{name}: FROC by LUNA16's rule (found of nodules of 3 and 4 readers)", box=None)
-    point = Table(title=f"{name} at threshold {summary['model']['threshold']:.3f}", box=None)
-    for column in ("scans", "n", *("1/8", "1/4", "1/2", "1", "2", "4", "8"), "CPM"):
-        curve.add_column(column, justify="left" if column == "scans" else "right")
-    for column in ("scans", "n", "3-4 readers", "any", "strict FP", "luna16 FP", "3D Dice", "HD95 mm", "vol. error"):
-        point.add_column(column, justify="left" if column == "scans" else "right")
-    for group, figures in summary["groups"].items():
-        froc, at, n = figures["froc_luna16"], figures["at_operating_point"], str(figures["scans"])
-        if froc is None:
-            curve.add_row(group, n, *["n/a"] * 8)
-        else:
-            cells = [f"{p['sensitivity']:.2f} ({p['found']}/{p['nodules']})" for p in froc["points"]]
-            interval = "" if froc["cpm_low"] is None else f" [{froc['cpm_low']:.3f}, {froc['cpm_high']:.3f}]"
-            curve.add_row(group, n, *cells, f"{froc['cpm']:.3f}{interval}")
-        outlines = figures["outlines_of_found"]["of_any"]
-        point.add_row(
-            group, n, _of(at["found_of_3_and_4_readers"]), _of(at["found_of_any"]),
-            f"{at['false_strict']} ({at['false_strict_a_scan']} a scan)",
-            f"{at['false_luna16']} ({at['false_luna16_a_scan']} a scan)",
-            *(_mean(outlines[key], digits) for key, digits in (("dice_3d", 3), ("hd95_mm", 1), ("volume_error", 2))),
-        )  # fmt: skip
+    name, groups = summary["model"]["model"], summary["groups"]
+    threshold = f"{summary['model']['threshold']:.3f}"
+    curve = Table("false positives a scan", title=f"{name}: FROC by LUNA16's rule", box=None, title_justify="left")
+    point = Table("", title=f"{name} at threshold {threshold}", box=None, title_justify="left")
+    for group, figures in groups.items():
+        for table in (curve, point):
+            table.add_column(
+                f"{group}\n(n={figures['scans']} scan{'s' if figures['scans'] > 1 else ''})", justify="right"
+            )
+    for row in zip(*(_curve(figures["froc_luna16"]) for figures in groups.values())):
+        curve.add_row(row[0][0], *(cell for _, cell in row))
+    for row in zip(*(_point(figures) for figures in groups.values())):
+        point.add_row(row[0][0], *(cell for _, cell in row))
     return [curve, point]
+
+
+def _curve(froc: dict[str, Any] | None) -> list[tuple[str, str]]:
+    names = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
+    if froc is None:
+        return [(name, "n/a") for name in (*names, "CPM")]
+    cells = [
+        f"{p['sensitivity']:.2f}{_interval(p['low'], p['high'], 2)} ({p['found']}/{p['nodules']})"
+        for p in froc["points"]
+    ]
+    return [*zip(names, cells), ("CPM", f"{froc['cpm']:.3f}{_interval(froc['cpm_low'], froc['cpm_high'], 3)}")]
+
+
+def _point(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    at, outlines = figures["at_operating_point"], figures["outlines_of_found"]["of_any"]
+    return [
+        ("found, 3 and 4 readers", _of(at["found_of_3_and_4_readers"])),
+        ("found, any reader", _of(at["found_of_any"])),
+        ("false positives, strict", f"{at['false_strict']} ({at['false_strict_a_scan']} a scan)"),
+        ("false positives, luna16", f"{at['false_luna16']} ({at['false_luna16_a_scan']} a scan)"),
+        ("3D Dice of the found", _mean(outlines["dice_3d"], 3)),
+        ("95 % Hausdorff, mm", _mean(outlines["hd95_mm"], 1)),
+        ("volume error", _mean(outlines["volume_error"], 2)),
+    ]
 
 
 def _of(counts: dict[str, int]) -> str:
@@ -78,5 +93,9 @@ def _of(counts: dict[str, int]) -> str:
 def _mean(figure: dict[str, Any] | None, digits: int) -> str:
     if figure is None:
         return "n/a"
-    interval = "" if figure["low"] is None else f" [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
+    interval = _interval(figure["low"], figure["high"], digits)
     return f"{figure['mean']:.{digits}f}{interval} (n={figure['n_nodules']})"
+
+
+def _interval(low: float | None, high: float | None, digits: int) -> str:
+    return "" if low is None else f" \\[{low:.{digits}f}, {high:.{digits}f}]"

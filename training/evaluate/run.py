@@ -27,7 +27,7 @@ CONVENTIONS = {
     "hd95_mm": "larger of the two directed 95th percentiles of distances between surface voxels, on the scan's spacing",
     "volume_error": "(result - consensus) / consensus, the results that overlap a nodule joined",
     "intervals": "95 %, patients resampled (FROC: scans); none for fewer than five",
-    "groups": "never pooled",
+    "groups": {"pooled": "never", **GROUPS},
 }
 
 
@@ -97,8 +97,9 @@ def evaluate_source(
         },
     }
     _write_tables(output, records, groups)
-    write(output / "summary.json", json.dumps(summary, indent=2))
-    return summary
+    text = json.dumps(summary, indent=2)
+    write(output / "summary.json", text)
+    return json.loads(text)
 
 
 def _model(card: Card | None) -> dict[str, object]:

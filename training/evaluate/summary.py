@@ -14,11 +14,13 @@ from training.lidc.database import Scan
 from training.metrics import bootstrap, froc
 from training.metrics.froc import MIN_SCANS
 
-SEEN, CHOSEN_ON, NOT_SEEN = "seen in training", "seen in validation", "not seen"
-DEVELOPMENT = "not seen in training, but looked at in development"
-"""LIDC-IDRI-0063: no weight was fitted on it, yet every decision of the program was tried on it."""
-
-GROUPS = (NOT_SEEN, DEVELOPMENT, CHOSEN_ON, SEEN)
+NOT_SEEN, DEVELOPMENT, CHOSEN_ON, SEEN = "not seen", "development", "seen in validation", "seen in training"
+GROUPS = {
+    NOT_SEEN: "no scan of the patient was trained on or looked at",
+    DEVELOPMENT: "LIDC-IDRI-0063: no weight was fitted on it, but the program's decisions were tried on it",
+    CHOSEN_ON: "the model was chosen by crops or scans of the patient",
+    SEEN: "the model was trained on crops or scans of the patient: what it reaches here says little of other scans",
+}
 
 
 def group_of(patient: str, card: Card | None, scans: Sequence[Scan]) -> str:
