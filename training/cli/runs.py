@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from training.cli.options import Cache, Data
 from training.sources import Sources
+
+if TYPE_CHECKING:
+    from training.engine.config import RunConfig
+    from training.engine.trainer import Trainer
+
+Slurm = Annotated[str | None, typer.Option(help="Queue the run on this SLURM partition and return.")]
 
 
 def train(
@@ -17,49 +25,127 @@ def train(
     samples: Annotated[int, typer.Option(help="Images seen in all.")] = 100_000,
     cooldown: Annotated[int, typer.Option(help="The last of them: the learning rate falls to zero.")] = 25_000,
     tile: Annotated[int, typer.Option(help="Window in pixels: 128, or 96 for the first part of a schedule.")] = 128,
+    batch: Annotated[int, typer.Option(help="Images of a step, over all devices.")] = 16,
     width: Annotated[int | None, typer.Option(help="Channels at full resolution, instead of the member's own.")] = None,
     normalisation: Annotated[str, typer.Option(help="percentile, zscore or minmax.")] = "percentile",
     learning_rate: Annotated[float, typer.Option()] = 1e-3,
     scan_share: Annotated[float, typer.Option(help="Share of a batch taken from complete scans.")] = 0.4,
     mine_every: Annotated[int, typer.Option(help="Samples between two searches for false positives.")] = 15_000,
+    validate_every: Annotated[int, typer.Option(help="Samples between two validations; 0: none.")] = 10_000,
+    patience: Annotated[
+        int, typer.Option(help="Validations without a better IoU that begin the cool-down early; 0: never.")
+    ] = 0,
+    protocol: Annotated[str, typer.Option(help="Split by patient, or by slice as in the thesis (leaky).")] = "patient",
     init: Annotated[str | None, typer.Option(help="Run whose weights to start from, where they fit.")] = None,
     from_model: Annotated[str | None, typer.Option(help="Model whose weights to start from, where they fit.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes (GPUs) on each node.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Computers, started by torchrun or SLURM.")] = 1,
+    strategy: Annotated[str, typer.Option(help="auto or ddp.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    accumulate: Annotated[int, typer.Option(help="Parts of a device's share, where memory is short.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that make batches; 0: a thread.")] = 0,
+    deterministic: Annotated[bool, typer.Option(help="The same bits every time on a GPU too (slower).")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Write figures for TensorBoard into the run's folder.")] = False,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: all.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
+    slurm: Slurm = None,
+    slurm_hours: Annotated[float, typer.Option(help="Time limit; a run that needs longer is queued again.")] = 24.0,
+    slurm_cpus: Annotated[int, typer.Option(help="Processor cores a task.")] = 8,
     data: Data = None,
     cache: Cache = None,
 ) -> None:
-    """Train one network; a run that was interrupted goes on where its last checkpoint is."""
+    """Train one network; a run that was interrupted goes on where its last checkpoint is.
+
+    Several devices of one computer: --devices. Several computers: the same command under torchrun, or --slurm.
+    """
+    from training.engine.config import EngineConfig
+    from training.engine.runs import run_config
+
+    engine = EngineConfig(
+        accelerator=accelerator, devices=devices, nodes=nodes, strategy=strategy, precision=precision,
+        accumulate=accumulate, workers=workers, deterministic=deterministic, tensorboard=tensorboard,
+    )  # fmt: skip
+    config = run_config(
+        name, samples=samples, cooldown=cooldown, tile_px=tile, width=width, method=normalisation,
+        learning_rate=learning_rate, scan_share=scan_share, seed=seed, batch_size=batch,
+        mine_every=mine_every, validate_every=validate_every, patience=patience, protocol=protocol, engine=engine,
+    )  # fmt: skip
+    sources = Sources.find(data, cache)
+    start = {"init": init, "from_model": from_model, "threads": threads}
+    if slurm is None:
+        train_run(config, sources, run, **start)
+        return
+    from training.engine.launch import SlurmConfig, submit
+
+    asked = SlurmConfig(partition=slurm, hours=slurm_hours, cpus=slurm_cpus)
+    logs = sources.run(run) / "slurm"
+    job = submit(train_run, logs, engine, asked, config=config, sources=sources, run=run, **start)
+    typer.echo(f"queued as job {job.job_id}; its output goes to {logs}")
+
+
+def train_run(
+    config: RunConfig,
+    sources: Sources,
+    run: str,
+    *,
+    init: str | None = None,
+    from_model: str | None = None,
+    threads: int | None = None,
+) -> None:
+    """Train in this process, which may be one of several."""
     import torch
 
-    from training.engine import checkpoint
-    from training.engine.runs import run_config, with_mining
+    from training.engine.fabric import launch
     from training.engine.trainer import Trainer
 
     if threads:
         torch.set_num_threads(threads)
     # Denormals of a fading moving average slow x86 arithmetic down a hundredfold.
     torch.set_flush_denormal(True)
-    sources = Sources.find(data, cache)
-    config = run_config(
-        name, samples=samples, cooldown=cooldown, tile_px=tile, width=width, method=normalisation,
-        learning_rate=learning_rate, scan_share=scan_share, seed=seed,
-    )  # fmt: skip
-    trainer = Trainer(with_mining(config, mine_every), sources.crops(), sources.scans(), sources.run(run))
-    typer.echo(f"{name}: {'bfloat16' if trainer.precision else 'float32'} on {torch.get_num_threads()} threads")
-    if trainer.resume():
-        typer.echo(f"going on at {trainer.samples} of {samples} images")
-    elif from_model:
-        from LungNoduleSegLib.weights import find, load_state
+    fabric = launch(config.engine)
+    with fabric.rank_zero_first():  # which may have to write the caches
+        crops, scans = sources.crops(), sources.scans()
+    trainer = Trainer(config, crops, scans, sources.run(run), fabric)
 
-        weights = {n: torch.from_numpy(a) for n, a in load_state(find(from_model)).items()}
-        typer.echo(f"started from {from_model}; {len(trainer.start_from(weights))} tensors are new")
+    def say(text: str) -> None:
+        if fabric.is_global_zero:
+            typer.echo(text)
+
+    number_format = str(trainer.precision or torch.float32).removeprefix("torch.")
+    where = f"{fabric.world_size} x {trainer.device.type}" if fabric.world_size > 1 else trainer.device.type
+    say(f"{run}: {number_format} on {where}, {torch.get_num_threads()} threads")
+    if trainer.resume():
+        say(f"going on at {trainer.samples} of {config.samples} images")
+    elif from_model:
+        say(f"started from {from_model}; {len(_start_from_model(trainer, from_model))} tensors are new")
     elif init:
-        state = checkpoint.load(sources.run(init) / "last.pt")
-        fresh = trainer.start_from(state["average"]["state"])
-        trainer.sampler.hard = [h.numpy() for h in state["hard"]]
-        typer.echo(f"started from run {init}; {len(fresh)} tensors are new")
+        say(f"started from run {init}; {len(_start_from_run(trainer, sources.run(init)))} tensors are new")
     trainer.run()
+
+
+def _start_from_model(trainer: Trainer, name: str) -> list[str]:
+    import torch
+
+    from LungNoduleSegLib.weights import checks, find, load_state
+    from training.engine.restore import check_same_preprocessing
+
+    entry = find(name)
+    preprocessing: dict[str, Any] = checks.thawed(entry.card.preprocessing)
+    check_same_preprocessing(preprocessing["normalisation"], trainer.config, Path(f"{name}.json"))
+    return trainer.start_from({n: torch.from_numpy(a) for n, a in load_state(entry).items()})
+
+
+def _start_from_run(trainer: Trainer, folder: Path) -> list[str]:
+    from training.engine import checkpoint
+    from training.engine.restore import check_same_data
+
+    state = checkpoint.load_run(folder / "last.pt")
+    check_same_data(state["config"], trainer.config, folder / "last.pt")
+    fresh = trainer.start_from(state["average"]["state"])
+    if len(state["hard"]) == len(trainer.sampler.scans):  # else they are places in other scans
+        trainer.sampler.hard = [h.numpy() for h in state["hard"]]
+    return fresh
 
 
 def check(
@@ -68,15 +154,20 @@ def check(
     cache: Cache = None,
 ) -> None:
     """Figures of a run so far on the positive crops of the validation patients."""
-    from training.engine.trainer import best_precision
+    from training.engine import checkpoint
+    from training.engine.config import RunConfig
+    from training.engine.fabric import best_precision
+    from training.engine.validation import central, validation_index
     from training.evaluate.crops import evaluate_crops
-    from training.publish.published import network_of_run, positives
+    from training.publish.published import network_of_run
 
     sources = Sources.find(data, cache)
-    network, published = network_of_run(sources.run(run))
-    crops = sources.crops()
+    folder = sources.run(run)
+    network, published = network_of_run(folder)
+    config = replace(RunConfig.from_dict(checkpoint.load_run(folder / "last.pt")["config"]), validate_images=0)
+    crops = central(sources.crops(), config.network.input_px)
     found = evaluate_crops(
-        network, crops, positives(crops, "validation"), published.normalisation,
-        slices=published.network.input_slices, precision=best_precision(),
+        network, crops, validation_index(crops, config), published.normalisation,
+        slices=config.network.input_slices, precision=best_precision(),
     )  # fmt: skip
     typer.echo(json.dumps({name: estimate.to_dict() for name, estimate in found.items()}, indent=2))

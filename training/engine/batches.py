@@ -16,9 +16,8 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 def make(sampler: Sampler, step: int, numbers: range) -> Batch:
     """Images and labels of batch ``step``: only those ``numbers`` of it."""
-    if len(numbers) == sampler.config.batch_size:
-        return sampler.batch(step)
-    return sampler.batch(step, numbers)
+    images, labels = sampler.batch(step)
+    return (images, labels) if len(numbers) == len(images) else (images[list(numbers)], labels[list(numbers)])
 
 
 class Prefetched:

@@ -6,6 +6,20 @@ import torch
 from torch import Tensor, nn
 
 
+class _SumOverProcesses(torch.autograd.Function):
+    """What is a sum over processes on the way forth is one on the way back."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor) -> Tensor:
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+        return value
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return _SumOverProcesses.forward(ctx, gradient.contiguous())
+
+
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation with statistics over all processes, on any device (torch's own SyncBatchNorm needs a GPU).
 
@@ -15,17 +29,14 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or not torch.distributed.is_initialized():
             return super().forward(input)
-        # This sum over processes has a gradient, which is a sum over processes again.
-        from torch.distributed.nn.functional import all_reduce
-
         x = input.float()
         count = x.new_tensor([x.numel() / x.shape[1]])
-        sums = all_reduce(torch.cat([x.sum(dim=(0, 2, 3)), count]))
+        sums = _SumOverProcesses.apply(torch.cat([x.sum(dim=(0, 2, 3)), count]))
         count = sums[-1].detach()
         mean = sums[:-1] / count
         # Around the mean, not from the sum of squares: that would cancel.
         centred = x - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = _SumOverProcesses.apply(centred.square().sum(dim=(0, 2, 3))) / count
         if self.track_running_stats:
             self._follow(mean.detach(), variance.detach() * count / (count - 1))
         out = centred * torch.rsqrt(variance + self.eps)[:, None, None]

@@ -71,7 +71,8 @@ def launch(engine: EngineConfig) -> Fabric:
         )
     _check_world(engine)
     declare_operators()
-    logging.getLogger("lightning.fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    for part in ("fabric", "pytorch"):  # which of them speaks depends on what was imported last
+        logging.getLogger(f"lightning.{part}.utilities.rank_zero").setLevel(logging.WARNING)
     from lightning.fabric import Fabric
 
     if engine.deterministic:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
-from LungNoduleSegLib.inference.normalise import Normalisation
-from LungNoduleSegLib.networks import NetworkConfig, member, scaled
+from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.normalise import METHODS, Normalisation
+from LungNoduleSegLib.networks import MEMBERS, NetworkConfig, member, scaled
 from training.data.sampling import SamplingConfig
 from training.engine.config import RunConfig
 
@@ -13,7 +14,9 @@ CROP_PX = 128
 
 
 def network(name: str, width: int | None = None) -> NetworkConfig:
-    """A named member, or the same at another width."""
+    """A named member, or the same at another width. InputError for a name that no member has."""
+    if name not in MEMBERS:
+        raise InputError(f"no network is called {name!r}", remedy=f"Choose one of: {', '.join(MEMBERS)}.")
     config = member(name)
     return config if width is None else scaled(config, width)
 
@@ -26,27 +29,23 @@ def run_config(
     tile_px: int = CROP_PX,
     width: int | None = None,
     method: str = "percentile",
-    learning_rate: float = 1e-3,
     scan_share: float = 0.4,
-    seed: int = 0,
+    batch_size: int = 16,
+    **others: Any,
 ) -> RunConfig:
-    """Configuration of a run of one member of the family.
+    """Configuration of a run of one member of the family; ``others`` as in `RunConfig`.
 
     A window below 128 px moves within the crop; at 128 px what a shift uncovers is reflected.
     """
-    sampling = SamplingConfig(tile_px=tile_px, shift_px=32 if tile_px == CROP_PX else 16, scan_share=scan_share)
+    if method not in METHODS:
+        raise InputError(f"no normalisation is called {method!r}", remedy=f"Choose one of: {', '.join(METHODS)}.")
+    shift = 32 if tile_px == CROP_PX else 16
     smallest = 25.0 if method == "zscore" else 100.0  # HU: standard deviation, or range
     return RunConfig(
         network=network(name, width),
         normalisation=Normalisation(method=method, min_range=smallest),
-        sampling=sampling,
+        sampling=SamplingConfig(tile_px=tile_px, shift_px=shift, scan_share=scan_share, batch_size=batch_size),
         samples=samples,
         cooldown=cooldown,
-        learning_rate=learning_rate,
-        seed=seed,
+        **others,
     )
-
-
-def with_mining(config: RunConfig, every: int) -> RunConfig:
-    """The same run, searching the training scans for false positives every so many samples (0: never)."""
-    return replace(config, mine_every=every)

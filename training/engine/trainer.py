@@ -23,7 +23,7 @@ from training.engine.fabric import best_precision, gather, launch, precision_of,
 from training.engine.journal import Journal
 from training.engine.losses import WholeBatch, bce_dice_loss
 from training.engine.restore import check_same_run, fill
-from training.engine.schedule import Schedule, adamw
+from training.engine.schedule import Schedule, adamw, can_fuse
 from training.engine.validation import OnDevice, central, look, validation_index
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class Trainer:
         self.network = build_any(config.network).to(memory_format=torch.channels_last)
         if self.fabric.world_size > 1:
             self.network = shared(self.network, self.device)
-        # Loss scaling, which float16 needs, wants the plain optimiser.
-        self._fused = self.device.type == "cuda" and self.precision is not torch.float16
+        self._fused = can_fuse(self.device, self.precision)
         self.optimiser = adamw(self.network, config.learning_rate, config.weight_decay, fused=self._fused)
         self._module, self._stepper = self.fabric.setup(self.network, self.optimiser)
         self.average = checkpoint.Averaged(self.network, config.ema_decay)

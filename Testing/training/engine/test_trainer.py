@@ -73,7 +73,6 @@ def lines(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-
 def test_learning_rate_by_hand(crops, tmp_path):
     config = replace(SMALL, samples=250 * BATCH, cooldown=50 * BATCH, warmup=10 * BATCH, learning_rate=1.0)
     expected = {0: 0.1, 4: 0.5, 9: 1.0, 10: 1.0, 100: 1.0, 200: 1.0, 225: 0.5, 249: 0.02, 250: 0.0, 260: 0.0}
