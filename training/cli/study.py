@@ -24,6 +24,12 @@ def study(
         Path | None, typer.Option(help="Folder of the results; default: studies/SCALE/ in the cache.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: all.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes that share the runs, one GPU each where there are some.")] = 1,
+    slurm: Annotated[
+        list[str] | None, typer.Option(help="Submit the jobs as a SLURM array; KEY=VALUE, e.g. partition=gpu.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Time that `full` may take.")] = 30.0,
+    bundle: Annotated[Path | None, typer.Option(help="Zip file that `full` packs its small results into.")] = None,
     dry_run: Annotated[bool, typer.Option(help="List the runs and stop.")] = False,
     data: Data = None,
     cache: Cache = None,
@@ -33,12 +39,27 @@ def study(
 
     from training.studies.command import run_study
     from training.studies.plan import Settings
+    from training.studies.spread import Job, spread
 
     if threads:
         torch.set_num_threads(threads)
     # Denormals of a fading moving average slow x86 arithmetic down a hundredfold.
     torch.set_flush_denormal(True)
-    settings = Settings.at(scale, protocol=protocol, seeds=seeds, samples=samples, width=width, px=tile)
     sources = Sources.find(data, cache)
+    only = tuple(row or ())
+    if name == "full":
+        from training.studies.full_scale import run_full
+
+        folder = results or sources.cache / "studies" / "full"
+        run_full(sources, folder, minutes * 60, bundle=bundle, say=typer.echo)
+        return
     folder = results or sources.cache / "studies" / scale
-    run_study(name, settings, sources, folder, only=tuple(row or ()), dry_run=dry_run, say=typer.echo)
+    settings = Settings.at(scale, protocol=protocol, seeds=seeds, samples=samples, width=width, px=tile)
+    if slurm is None and (jobs == 1 or dry_run):
+        run_study(name, settings, sources, folder, only=only, dry_run=dry_run, say=typer.echo)
+        return
+    parts = [
+        Job(name, settings, sources, folder, only, number, jobs, threads, one_gpu=slurm is None)
+        for number in range(jobs)
+    ]
+    spread(parts, folder / "jobs", slurm=None if slurm is None else tuple(slurm), say=typer.echo)

@@ -26,11 +26,16 @@ def run_study(
     folder: Path,
     *,
     only: tuple[str, ...] = (),
+    share: tuple[int, int] = (0, 1),
     dry_run: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Every run of a study that is not finished; the look at the test patients is logged as one line."""
-    runs = plan(study, settings, only)
+    """Every run of a study that is not finished; the look at the test patients is logged as one line.
+
+    ``share`` (k, n) does every n-th run from the k-th on (counted from 0), beside other processes that do the rest.
+    InputError, after all else is done, for runs that failed.
+    """
+    runs = plan(study, settings, only)[share[0] :: share[1]]
     if dry_run:
         for run in runs:
             say(f"{run.name}: {run.px} px, split by {run.protocol}, {run.settings.samples} images")
@@ -59,7 +64,7 @@ def run_study(
     finally:
         if seen:
             log_look(sources.cache, f"study {study}", {"iou_pos": seen, "scale": settings.scale})
-    if study in ("E", ALL):
+    if study in ("E", ALL) and share[0] == 0:
         measure(folder, say=say, only=only)
     if failed:
         raise InputError(f"not finished: {', '.join(failed)}", remedy="See above; the same command goes on with them.")

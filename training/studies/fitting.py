@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,8 @@ from torch import nn
 
 from LungNoduleSegLib.inference.normalise import Normalisation
 from training.data.crops import Crops
-from training.data.sampling import Sampler, SamplingConfig
+from training.data.sampling import SamplingConfig
 from training.data.scans import TrainingScan
-from training.engine.architecture import build_any
-from training.engine.losses import bce_dice_loss
 from training.engine.trainer import EngineConfig, RunConfig, Trainer
 from training.metrics import bootstrap
 from training.studies.evaluation import evaluate
@@ -65,8 +65,13 @@ def run_config(run: Run, *, scan_share: float | None = None) -> RunConfig:
         validate_every=max(settings.samples // 4, 1),
         seed=run.seed,
         protocol=run.protocol,
-        engine=EngineConfig(progress=sys.stderr.isatty()),
+        engine=EngineConfig(progress=sys.stderr.isatty(), workers=_workers()),
     )
+
+
+def _workers() -> int:
+    """Processes that make batches: a GPU is faster than one thread can feed it, a CPU is not."""
+    return max(1, (os.cpu_count() or 2) - 2) if torch.cuda.is_available() else 0
 
 
 class _StudyTrainer(Trainer):
@@ -111,22 +116,37 @@ def _log(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def try_out(run: Run, crops: Crops, scans: list[TrainingScan]) -> tuple[list[float], nn.Module]:
-    """Losses of a few steps of plain training on the run's own batches, and the network; nothing is kept."""
-    config = run_config(run)
-    sampler = Sampler(crops, scans, config.sampling, config.normalisation, config.network.input_slices, run.seed)
-    torch.manual_seed(run.seed)
-    network = build_any(config.network).train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate)
-    losses = []
-    for step in range(config.samples // config.sampling.batch_size):
-        images, labels = sampler.batch(step)
-        loss = bce_dice_loss(network(images), labels)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    return losses, network
+def try_out(run: Run, crops: Crops, scans: list[TrainingScan], folder: Path) -> tuple[list[float], nn.Module]:
+    """Losses of the few steps of a run that is no experiment, and its network; ``folder`` is for the trainer."""
+    losses: list[float] = []
+
+    class Watched(Trainer):
+        def _train_step(self, *batch: Any) -> torch.Tensor:
+            loss = super()._train_step(*batch)
+            losses.append(float(loss))
+            return loss
+
+    trainer = Watched(replace(run_config(run), validate_every=0), crops, scans, folder)
+    trainer.run()
+    return losses, trainer.averaged_network()
+
+
+def images_a_second(run: Run, crops: Crops, scans: list[TrainingScan], *, steps: int = 12) -> float:
+    """Speed of training, measured over the second half of a few steps: the first ones load and choose kernels."""
+    times: list[float] = []
+
+    class Timed(Trainer):
+        def _train_step(self, *batch: Any) -> torch.Tensor:
+            loss = super()._train_step(*batch)
+            _settle(self.device)
+            times.append(time.monotonic())
+            return loss
+
+    short = replace(run.settings, samples=steps * run.settings.batch_size)
+    with TemporaryDirectory() as folder:
+        Timed(replace(run_config(replace(run, settings=short)), validate_every=0), crops, scans, Path(folder)).run()
+    half = len(times) // 2
+    return (len(times) - 1 - half) * run.settings.batch_size / (times[-1] - times[half])
 
 
 def milliseconds_an_image(network: nn.Module, slices: int, px: int, *, repeats: int = 9) -> float:

@@ -29,15 +29,19 @@ def write_json(path: Path, data: Any) -> None:
     beside.replace(path)
 
 
-def read_run(folder: Path) -> dict[str, Any] | None:
-    """``run.json`` of a finished run, None where there is none; InputError when it is damaged."""
-    path = folder / RUN
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What `write_json` wrote, None where there is nothing; InputError when it is damaged."""
     if not path.is_file():
         return None
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"not readable ({error})", path=path, remedy="Delete it; the run is repeated.") from error
+        raise InputError(f"not readable ({error})", path=path, remedy="Delete it; it is made again.") from error
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """``run.json`` of a finished run, None where there is none; InputError when it is damaged."""
+    return read_json(folder / RUN)
 
 
 def write_seen(folder: Path, seen: Seen) -> None:

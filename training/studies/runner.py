@@ -45,9 +45,15 @@ class Material:
 
 
 def execute(
-    run: Run, material: Callable[[], Material], folder: Path, say: Callable[[str], None] = print
+    run: Run,
+    material: Callable[[], Material],
+    folder: Path,
+    say: Callable[[str], None] = print,
+    *,
+    keep_weights: bool = True,
+    networks: list[nn.Module] | None = None,
 ) -> dict[str, Any] | None:
-    """One run; None when it was finished before.
+    """One run; ``run.json``, or None when it was finished before. ``networks`` takes the trained network along.
 
     Raises
     ------
@@ -65,7 +71,10 @@ def execute(
     seen = test(fitted.network, run, data)
     facts = _facts(run, fitted, seen)
     results.write_seen(target, seen)
-    _save_weights(fitted.network, target / results.WEIGHTS)
+    if keep_weights:
+        _save_weights(fitted.network, target / results.WEIGHTS)
+    if networks is not None:
+        networks.append(fitted.network)
     results.write_json(target / results.RUN, facts)  # last: its presence says that the rest is complete
     shutil.rmtree(target / STATE, ignore_errors=True)
     say(f"{run.name}: iou_pos {facts['iou_pos']:.3f} on {facts['n_images']} images of {facts['n_patients']} patients")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def trial(run: Run, material: Material, folder: Path, *, batches: int = BATCHES)
         raise InputError(f"{run.study}/{run.row} {NEEDS}", remedy="Prepare at least one complete scan to try it.")
     settings = replace(run.settings, batch_size=BATCH_SIZE, samples=batches * BATCH_SIZE, scan_share=1.0)
     started = time.monotonic()
-    losses, network = try_out(replace(run, settings=settings), material.crops, scans)
+    with TemporaryDirectory() as place:
+        losses, network = try_out(replace(run, settings=settings), material.crops, scans, Path(place))
     seconds = time.monotonic() - started
     facts = {
         "study": run.study,
