@@ -10,8 +10,12 @@ from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.normalise import CLIP_HU
 from LungNoduleSegLib.inference.views import View
 
-MIRRORED = (View(0), View(0, True), View(2), View(2, True))
-"""Both flips of a crop and both together; nothing is interpolated and nothing leaves the crop."""
+CROP_VIEWS = (
+    View(0), View(0, True), View(2), View(2, True),
+    View(1), View(1, True), View(3), View(3, True),
+)  # fmt: skip
+"""The eight ways to lay a square: first both flips and both together, then the same on its side. Nothing is interpolated
+and nothing leaves the crop."""
 
 
 def prepared(crops: ArrayLike, px: int, slices: int) -> tuple[NDArray, bool]:
@@ -40,17 +44,17 @@ def prepared(crops: ArrayLike, px: int, slices: int) -> tuple[NDArray, bool]:
     return crops, bool(grey)
 
 
-def predict_mirrored(
+def predict_views(
     engine: Engine, tiles: NDArray, *, views: int, logit_offset: float, min_range: float | None
 ) -> NDArray[np.float32]:
-    """Mean probability over the first ``views`` mirrored views, its logit moved by ``logit_offset``.
+    """Mean probability over the first ``views`` of `CROP_VIEWS`, its logit moved by ``logit_offset``.
 
     Parameters
     ----------
     tiles
         (n, slices, h, w), HU or 8-bit values.
     views
-        1 (the crop as it is) to 4.
+        1 (the crop as it is) to 8.
     logit_offset
         Chosen on validation patients so that one half is the best threshold; 0 changes nothing.
 
@@ -58,7 +62,7 @@ def predict_mirrored(
     -------
     (n, h, w) float32, 0..1.
     """
-    chosen = MIRRORED[:views]
+    chosen = CROP_VIEWS[:views]
     total = np.zeros((len(tiles), *tiles.shape[2:]), np.float32)
     for view in chosen:
         total += view.undo(engine.predict(view.apply(tiles), min_range=min_range))

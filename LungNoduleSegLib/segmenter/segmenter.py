@@ -24,7 +24,7 @@ from LungNoduleSegLib.inference.rescore import as_candidate
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.whole_ct import search
-from LungNoduleSegLib.segmenter.crops import predict_mirrored, prepared
+from LungNoduleSegLib.segmenter.crops import predict_views, prepared
 from LungNoduleSegLib.segmenter.result import Result
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Segmenter:
         if len(tiles) == 0:
             return np.zeros((0, px, px), np.float32)
         after: Any = {} if self.card is None else self.card.postprocessing
-        return predict_mirrored(
+        return predict_views(
             self.engine,
             tiles,
             views=int(after.get("crop_views", 1)),

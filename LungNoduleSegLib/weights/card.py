@@ -45,7 +45,7 @@ class Card:
         ``normalisation`` (`Normalisation.to_dict()`), ``tile_px``, ``clip_hu`` (low, high), ``input_slices``.
     postprocessing
         ``mask_threshold`` (0..1) and ``candidate_scorer`` (coefficients, or None); optional ``crop_views`` (mirrored
-        views that are averaged for a crop) and ``crop_logit_offset``.
+        and turned views that are averaged for a crop) and ``crop_logit_offset``.
     training
         ``data`` (text), ``series`` with every ``train`` and ``validation`` SeriesInstanceUID, ``split``, and more.
     metrics
@@ -234,8 +234,8 @@ def _check_preprocessing(data: object, architecture: Mapping[str, Any]) -> None:
 def _check_postprocessing(data: object) -> None:
     data, at = checks.mapping(data, "postprocessing"), "postprocessing."
     checks.number(checks.key(data, "mask_threshold", at), f"{at}mask_threshold", low=0, high=1)
-    if not 1 <= checks.integer(data.get("crop_views", 1), f"{at}crop_views", least=1) <= 4:
-        checks.refuse(f"{at}crop_views", "1 to 4", data["crop_views"])
+    if not 1 <= checks.integer(data.get("crop_views", 1), f"{at}crop_views", least=1) <= 8:
+        checks.refuse(f"{at}crop_views", "1 to 8", data["crop_views"])
     checks.number(data.get("crop_logit_offset", 0.0), f"{at}crop_logit_offset", low=-10, high=10)
     scorer = checks.key(data, "candidate_scorer", at)
     if scorer is not None:

@@ -1,11 +1,11 @@
-"""Mirrored views of a crop, by an engine whose answer depends on the side."""
+"""Mirrored and turned views of a crop, by an engine whose answer depends on the side."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from LungNoduleSegLib.segmenter.crops import predict_mirrored
+from LungNoduleSegLib.segmenter.crops import predict_views
 
 
 class LeftSighted:
@@ -21,7 +21,7 @@ class LeftSighted:
 def predicted(views: int, offset: float = 0.0) -> np.ndarray:
     tiles = np.zeros((1, 1, 128, 128), np.float32)
     tiles[0, 0, 10, 20] = tiles[0, 0, 100, 110] = 1
-    return predict_mirrored(LeftSighted(), tiles, views=views, logit_offset=offset, min_range=None)[0]
+    return predict_views(LeftSighted(), tiles, views=views, logit_offset=offset, min_range=None)[0]
 
 
 def test_one_view_is_the_plain_prediction() -> None:
@@ -29,7 +29,7 @@ def test_one_view_is_the_plain_prediction() -> None:
     assert (plain[10, 20], plain[100, 110]) == (1, 0)
 
 
-@pytest.mark.parametrize("views", [2, 4])
+@pytest.mark.parametrize("views", [2, 4, 8])
 def test_views_come_back_to_their_place_and_are_averaged(views: int) -> None:
     mean = predicted(views)
     assert (mean[10, 20], mean[100, 110]) == (0.5, 0.5)

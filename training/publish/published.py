@@ -20,6 +20,7 @@ from LungNoduleSegLib.weights.state import as_loaded
 from training.data.crops import Crops
 from training.data.split import describe, side
 from training.engine import checkpoint
+from training.engine.architecture import config_from_dict
 from training.evaluate.crops import detailed_figures, figures_of, neighbours
 from training.publish.looks import log_look
 from training.sources import Sources
@@ -30,8 +31,8 @@ DATA = (
     "LIDC-IDRI (Armato et al. 2011, CC BY 3.0): crops of 128x128 pixels around annotated nodules, and complete scans "
     "of six training patients"
 )
-CROP_VIEWS = 4
-"""Mirrored views of a crop that are averaged."""
+CROP_VIEWS = 8
+"""Mirrored and turned views of a crop that are averaged."""
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
@@ -55,9 +56,16 @@ class Published:
 
 def network_of_run(folder: Path) -> tuple[nn.Module, Published]:
     """The moving average of a run as a network in evaluation mode, and what the run was."""
-    state = checkpoint.load(folder / "last.pt")
+    path = folder / "last.pt"
+    state = checkpoint.load_run(path)
     config = state["config"]
-    network_config = NetworkConfig.from_dict(config["network"])
+    network_config = config_from_dict(config["network"])
+    if not isinstance(network_config, NetworkConfig):
+        raise InputError(
+            f"this run trained a baseline ({config['network']['baseline']}); only members of our family become models",
+            path=path,
+            remedy="Baselines are compared by `python -m training study D`.",
+        )
     network = build(network_config)
     network.load_state_dict(state["average"]["state"])
     samples = state["step"] * config["sampling"]["batch_size"]
