@@ -14,7 +14,7 @@ CROP_VIEWS = (
     View(0), View(0, True), View(2), View(2, True),
     View(1), View(1, True), View(3), View(3, True),
 )  # fmt: skip
-"""The eight ways to lay a square: first both flips and both together, then the same on its side. Nothing is interpolated
+"""The eight ways to lay a square: both flips and both together, then the same on its side. Nothing is interpolated
 and nothing leaves the crop."""
 
 
