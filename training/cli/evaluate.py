@@ -19,7 +19,7 @@ def evaluate(
     output: Annotated[Path | None, typer.Option(help="Folder for the tables; default: evaluation-MODEL.")] = None,
     marks: Annotated[
         Path | None,
-        typer.Option(help="Readers' marks without contour (.csv[.gz]); default: SOURCE/lidc_marks.csv."),
+        typer.Option(help="Readers' marks without contour (.csv[.gz]); default: the source's table or XML files."),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: all.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,15 @@ from LungNoduleSegLib.errors import InputError
 from training.data.scans import read_lidc_scan, read_lung_box
 from training.evaluate.whole_scans import Truth, read_truth
 from training.lidc.database import Scan, read_scans
+from training.lidc.findings import write_findings
+from training.lidc.readings import read_folder
+from training.prepare.finding import Damaged, Header, by_series, find, read_headers
+from training.prepare.series import check_series
 from training.sources import Sources
 
 MARKS = ("lidc_marks.csv", "lidc_marks.csv.gz")
+MARKS_WRITTEN = "marks.csv"
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,24 @@ def open_place(place: Place, marks: Path | None) -> tuple[CT, Truth]:
     return ct, read_truth(ct, z_mm, origin, marks)
 
 
-def find_marks(source: Path, given: Path | None = None) -> Path | None:
-    """The table of the readers' marks without contour: given, else ``lidc_marks.csv`` or ``.csv.gz`` in the source."""
-    if given is not None and not given.is_file():
-        raise InputError("no such table of marks", path=given, remedy="Check the path.")
-    return given or next((source / name for name in MARKS if (source / name).is_file()), None)
+def find_marks(source: Path, output: Path, given: Path | None = None) -> Path | None:
+    """The table of what the readers marked without contour (`training.lidc.findings`), or None where nothing tells.
+
+    The one that is given; else ``lidc_marks.csv`` or ``.csv.gz`` in the source; else the source's XML files, written as
+    ``output``/marks.csv.
+    """
+    if given is not None:
+        if not given.is_file():
+            raise InputError("no such table of marks", path=given, remedy="Check the path.")
+        return given
+    for name in MARKS:
+        if (source / name).is_file():
+            return source / name
+    readings = read_folder(source).by_series
+    if not readings:
+        return None
+    write_findings(output / MARKS_WRITTEN, {s: r.findings for s, r in readings.items()}, dict.fromkeys(readings, ""))
+    return output / MARKS_WRITTEN
 
 
 def find_places(source: Path, patients: Iterable[str] | None = None, *, scans: list[Scan] | None = None) -> Found:
@@ -86,73 +104,58 @@ def find_places(source: Path, patients: Iterable[str] | None = None, *, scans: l
     scans
         The annotated scans; default those of the installed database.
 
+    Returns
+    -------
+    Scans by patient and series. Series that are incomplete, or not annotated, files that are there twice or damaged are
+    passed over and named.
+
     Raises
     ------
     InputError
         A folder that does not exist or holds no annotated scan, or patients that it lacks.
     """
-    if not source.is_dir():
-        raise InputError("this folder of scans does not exist", path=source, remedy="Check the path.")
-    known = {s.series_uid: s.patient_id for s in (read_scans() if scans is None else scans)}
+    known = {s.series_uid: s for s in (read_scans() if scans is None else scans)}
+    listed = find(source)
+    headers = read_headers(listed.files)
+    skipped = [f"{h.path}: {h.reason}" for h in headers if isinstance(h, Damaged)]
+    complete, skipped_series = _complete(by_series(h for h in headers if isinstance(h, Header)), known)
+    boxed, skipped_boxes = _boxed(listed.boxes, known, {p.series for p in complete})
+    skipped += skipped_series + skipped_boxes
+    found = sorted((*complete, *boxed), key=lambda p: (p.patient, p.series))
     wanted = None if patients is None else set(patients)
-    by_series, skipped = _dicom_below(source)
-    places, boxed = [], []
-    for series, files in by_series.items():
-        if series in known:
-            places.append(Place(known[series], series, tuple(files)))
-        else:
-            skipped.append(f"series {series} ({len(files)} files in {files[0].parent}): not annotated in LIDC-IDRI")
-    for path in sorted((source / "lung_boxes").glob("*.npz")):
+    missing = set() if wanted is None else wanted - {p.patient for p in found}
+    if missing or not found:
+        what = f"usable scan of {', '.join(sorted(missing))}" if missing else "usable annotated scan of LIDC-IDRI"
+        remedy = "Check the names (LIDC-IDRI-NNNN) and the folder."
+        if skipped:
+            remedy += f" Passed over: {'; '.join(skipped[:SHOWN])}{'; ...' if len(skipped) > SHOWN else ''}."
+        raise InputError(f"no {what} in it", path=source, remedy=remedy)
+    return Found(tuple(p for p in found if wanted is None or p.patient in wanted), tuple(skipped))
+
+
+def _complete(series: dict[str, list[Header]], known: dict[str, Scan]) -> tuple[list[Place], list[str]]:
+    places, skipped = [], []
+    for uid, headers in series.items():
+        if uid not in known:
+            skipped.append(f"series {uid} ({len(headers)} files in {headers[0].path.parent}): not annotated")
+            continue
+        checked = check_series(headers, known[uid])
+        name = f"{known[uid].patient_id}, series {uid}"
+        skipped += [f"{name}: {remark}" for remark in (*checked.remarks, *filter(None, [checked.fault]))]
+        if not checked.fault:
+            places.append(Place(known[uid].patient_id, uid, checked.files))
+    return places, skipped
+
+
+def _boxed(boxes: list[Path], known: dict[str, Scan], complete: set[str]) -> tuple[list[Place], list[str]]:
+    places, skipped = [], []
+    for path in boxes:
         with np.load(path) as data:
-            series = str(data["series"])
-        if series in by_series:
+            uid = str(data["series"])
+        if uid in complete:
             skipped.append(f"{path.name}: its complete scan is there too")
-        elif series in known:
-            boxed.append(Place(known[series], series, (path,)))
+        elif uid not in known:
+            skipped.append(f"{path.name}: series {uid} is not annotated")
         else:
-            skipped.append(f"{path.name}: series {series} is not annotated in LIDC-IDRI")
-    found = sorted((*places, *boxed), key=lambda p: (p.patient, p.series))
-    if wanted is not None:
-        missing = wanted - {p.patient for p in found}
-        if missing:
-            raise InputError(
-                f"no annotated scan of {', '.join(sorted(missing))} found", path=source,
-                remedy="Check the names (LIDC-IDRI-NNNN) and the folder.",
-            )  # fmt: skip
-        found = [p for p in found if p.patient in wanted]
-    if not found:
-        raise InputError(
-            "no annotated scan of LIDC-IDRI in it", path=source,
-            remedy="Name the folder that TCIA's download of LIDC-IDRI went to, or one like it.",
-        )  # fmt: skip
-    return Found(tuple(found), tuple(skipped))
-
-
-def _dicom_below(source: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """DICOM files by SeriesInstanceUID, each slice once; and what was passed over."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    files: dict[str, list[Path]] = {}
-    seen: set[str] = set()
-    repeated = damaged = 0
-    for folder, folders, names in os.walk(source):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.suffix.lower() not in ("", ".dcm", ".dicom", ".ima") or path.name == "DICOMDIR":
-                continue
-            try:
-                tags = ["SOPInstanceUID", "SeriesInstanceUID"]
-                header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
-                series, instance = str(header.SeriesInstanceUID), str(header.SOPInstanceUID)
-            except (InvalidDicomError, AttributeError, OSError, EOFError, ValueError):
-                damaged += path.suffix.lower() == ".dcm"
-                continue
-            if instance in seen:
-                repeated += 1
-                continue
-            seen.add(instance)
-            files.setdefault(series, []).append(path)
-    skipped = [f"{repeated} files: slices that are there twice"] if repeated else []
-    return files, skipped + ([f"{damaged} files named .dcm that cannot be read as DICOM"] if damaged else [])
+            places.append(Place(known[uid].patient_id, uid, (path,)))
+    return places, skipped

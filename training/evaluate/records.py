@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -28,7 +29,7 @@ class Settings:
     sha256: str
     threshold: float
     min_diameter_mm: float
-    marks: bool
+    marks_sha256: str
     format: int = FORMAT
 
 
@@ -80,7 +81,7 @@ def settings_of(segmenter: Segmenter, marks: Path | None) -> Settings:
     sha256 = "" if segmenter.card is None else segmenter.card.sha256 or ""
     return Settings(
         segmenter.name or type(segmenter.engine).__name__, sha256, segmenter.default_threshold, MIN_DIAMETER_MM,
-        marks is not None,
+        "" if marks is None else hashlib.sha256(marks.read_bytes()).hexdigest(),
     )  # fmt: skip
 
 

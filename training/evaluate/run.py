@@ -56,8 +56,6 @@ def evaluate_source(
     """
     annotated = read_scans()
     found = find_places(source, patients, scans=annotated)
-    table_of_marks = find_marks(source, marks)
-    settings = settings_of(segmenter, table_of_marks)
     skipped, records = list(found.skipped), []
     try:
         (output / "scans").mkdir(parents=True, exist_ok=True)
@@ -65,6 +63,8 @@ def evaluate_source(
         raise InputError(
             f"the output folder cannot be written ({error.strerror or error})", path=output, remedy="Name another one."
         ) from error
+    table_of_marks = find_marks(source, output, marks)
+    settings = settings_of(segmenter, table_of_marks)
     for number, place in enumerate(found.places, start=1):
         try:
             record, kept = examined(segmenter, settings, place, table_of_marks, output / "scans")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from training.evaluate import places, records, run, whole_scans
 from training.evaluate.places import find_marks, find_places
 from training.evaluate.run import evaluate_source
 from training.evaluate.summary import DEVELOPMENT, NOT_SEEN, SEEN, group_of
+from training.lidc.findings import Finding
 
 SPACING = (2.5, 0.8, 0.8)
 NODULE, VESSEL, UNDER_MARK = (10, 95, 50, 6.0, 50), (17, 100, 130, 4.0, 50), (19, 70, 50, 4.0, 50)
@@ -138,22 +140,35 @@ def test_scans_are_found_by_series_not_by_folder(source, database):
     (source / "LIDC-IDRI" / "broken.dcm").write_bytes(b"no DICOM")
     again = find_places(source, ["LIDC-IDRI-0005"])
     assert [len(p.files) for p in again.places] == [26]
-    assert any("there twice" in s for s in again.skipped)
-    assert any("cannot be read" in s for s in again.skipped)
+    assert any("given twice" in s for s in again.skipped)
+    assert any("broken.dcm" in s for s in again.skipped)
+    found.places[2].files[4].unlink()
+    assert any("incomplete" in s for s in find_places(source).skipped)
+    with pytest.raises(InputError, match="LIDC-IDRI-0063") as refused:
+        find_places(source, ["LIDC-IDRI-0063"])
+    assert "incomplete" in str(refused.value)
 
 
 def test_what_is_not_there_is_said(source, database, tmp_path):
     with pytest.raises(InputError, match="LIDC-IDRI-0777"):
         find_places(source, ["LIDC-IDRI-0005", "LIDC-IDRI-0777"])
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="no such folder"):
         find_places(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no annotated scan"):
+    with pytest.raises(InputError, match="no usable annotated scan"):
         find_places(tmp_path / "empty")
     with pytest.raises(InputError, match="marks"):
-        find_marks(source, tmp_path / "none.csv")
-    assert find_marks(source) == source / "lidc_marks.csv"
-    assert find_marks(tmp_path / "empty") is None
+        find_marks(source, tmp_path, tmp_path / "none.csv")
+    assert find_marks(source, tmp_path) == source / "lidc_marks.csv"
+    assert find_marks(tmp_path / "empty", tmp_path) is None
+
+
+def test_marks_come_from_the_xml_files_where_there_is_no_table(tmp_path, database, monkeypatch):
+    reading = SimpleNamespace(findings=(Finding(0, "nodule_lt3", 75.0, 50, 70), Finding(1, "non_nodule", 5.0, 3, 4)))
+    monkeypatch.setattr(places, "read_folder", lambda folder: SimpleNamespace(by_series={"1.2.5": reading}))
+    written = find_marks(tmp_path, tmp_path)
+    truth = places.read_truth(thorax(SHAPE, SPACING, series_uid="1.2.5")[0], 2.5 * np.arange(26), (0, 0), written)
+    assert truth.marks.tolist() == [[25.0, 70, 50], [2.0, 4, 3]]
 
 
 @pytest.fixture(scope="module")
@@ -272,8 +287,8 @@ def _without_time(summary):
 
 
 def test_a_scan_that_cannot_be_read_is_named_and_left_out(source, database, tmp_path):
-    for path in (source / "LIDC-IDRI" / "elsewhere").glob("00001*.dcm"):
-        path.unlink()
+    path = source / "LIDC-IDRI" / "elsewhere" / "000012.dcm"
+    path.write_bytes(path.read_bytes()[:-1000])
     summary = evaluate_source(segmenter(), source, tmp_path / "out")
     assert DEVELOPMENT not in summary["groups"]
     assert any(s.startswith("LIDC-IDRI-0063") for s in summary["skipped"])
@@ -304,7 +319,16 @@ def test_tables_say_how_many(evaluated):
     text = console.export_text()
     assert "1.00 (2/2)" in text
     assert "4 (2.0 a scan)" in text
-    assert DEVELOPMENT in text
+    assert all(group in text for group in (NOT_SEEN, DEVELOPMENT))
+    # Without a nodule to find there is no curve; with intervals they stand beside the figure.
+    figures = json.loads(json.dumps(summary["groups"][NOT_SEEN]))
+    figures["froc_luna16"] = None
+    figures["outlines_of_found"]["of_any"]["dice_3d"] |= {"mean": 0.8, "low": 0.7, "high": 0.9}
+    for table in tables(summary | {"groups": {NOT_SEEN: figures}}):
+        console.print(table)
+    text = console.export_text()
+    assert "n/a" in text
+    assert "0.800 [0.700, 0.900] (n=2)" in text
 
 
 def test_the_command(made, database, tmp_path, monkeypatch):
@@ -317,16 +341,8 @@ def test_the_command(made, database, tmp_path, monkeypatch):
         return segmenter()
 
     monkeypatch.setattr(LungNoduleSegLib, "load_segmenter", load)
-    words = [
-        "evaluate",
-        str(made),
-        "--model",
-        "model-9",
-        "--patients",
-        "LIDC-IDRI-0005,LIDC-IDRI-0063",
-        "--threads",
-        "1",
-    ]
+    words = ["evaluate", str(made), "--model", "model-9", "--threads", "1"]
+    words += ["--patients", "LIDC-IDRI-0005,LIDC-IDRI-0063"]
     done = CliRunner().invoke(app, [*words, "--output", str(tmp_path / "tables")])
     assert done.exit_code == 0, done.output
     assert asked == [("model-9", "auto", 1)]
