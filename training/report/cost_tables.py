@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from training.report.cost import cost
+from statistics import median
+
+from training.report.cost import MIB, cost
 from training.report.layout import TITLES, Findings
 from training.report.study_tables import common_notes, scale_words
 from training.report.tables import NA, Table, number, printed_number, times
 from training.studies.thesis import Printed
-
-MIB = 2**20
 
 
 def measured(findings: Findings) -> Table:
@@ -22,9 +22,9 @@ def measured(findings: Findings) -> Table:
             size = line.ours.mean("size_bytes")
             facts = [run.facts for run in line.ours.runs]
             cells = (
-                number(line.ours.mean("ms_per_image"), 2), number(line.ours.mean("parameters"), 0),
+                spread(line.ours.numbers("ms_per_image")), number(line.ours.mean("parameters"), 0),
                 NA if size is None else number(size / MIB, 2), number(line.ours.mean("seconds_training"), 0),
-                times([f.get("threads") for f in facts]), times([f.get("cpu") for f in facts]),
+                times([f.get("threads") for f in facts]), times([f.get("cpu") if f.get("device", "cpu") == "cpu" else f["device"] for f in facts]),
             )  # fmt: skip
         printed = (
             printed_number(there.milliseconds, 1), printed_number(there.parameters, 0),
@@ -36,10 +36,18 @@ def measured(findings: Findings) -> Table:
         "thesis, ms", "thesis, parameters", "thesis, MB",
     )  # fmt: skip
     notes = (
-        "Means over the seeds; times are of our processor and theirs of an A100 slice: compare ratios, not values.",
+        "Median over the seeds with the least and the most: other work on the machine shows in the spread. Our times "
+        "are of the processor named, the thesis' of an A100 slice: compare ratios, not values.",
     )
     title = f"{TITLES['E']} – {scale_words(findings.scale)}"
     return Table(title, header, tuple(made), (*notes, *common_notes(lines, findings.scale)))
+
+
+def spread(milliseconds: list[float]) -> str:
+    """Median (least to most)."""
+    if not milliseconds:
+        return NA
+    return f"{median(milliseconds):.1f} ({min(milliseconds):.1f} to {max(milliseconds):.1f})"
 
 
 def counted() -> Table:

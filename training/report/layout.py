@@ -96,8 +96,12 @@ class Findings:
         return made
 
     def difference(self, a: Row | None, b: Row | None, measure: str) -> Difference | None:
-        """Mean of ``a`` less mean of ``b`` on the images of both; None where a row or its images are missing."""
-        if a is None or b is None:
+        """Mean of ``a`` less mean of ``b`` on the images of both.
+
+        None where a row or its images are missing, or where the runs were trained on different numbers of images: such
+        a difference would be one of training, not of networks.
+        """
+        if a is None or b is None or images_seen(a) != images_seen(b):
             return None
         key = (a.study, a.row, a.protocol, b.study, b.row, b.protocol, measure)
         if key not in self._differences:
@@ -113,6 +117,18 @@ def input_px(row: Row) -> int | None:
     """Window that a row's networks were trained on, None where ``run.json`` does not say."""
     px = row.mean("px")
     return None if px is None else int(px)
+
+
+def images_seen(row: Row) -> tuple[float | None, ...]:
+    """Numbers of images that the row's runs saw in training, each once."""
+    return tuple(sorted({run.number("samples") for run in row.runs}, key=lambda n: -1 if n is None else n))
+
+
+def why_none(a: Row | None, b: Row | None) -> str:
+    """Why there is no difference of two rows."""
+    if a is None or b is None:
+        return NOT_RUN
+    return "not comparable: other number of images seen" if images_seen(a) != images_seen(b) else "no image in common"
 
 
 def tables() -> tuple[str, ...]:

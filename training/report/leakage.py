@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from training.metrics import Difference
+from training.report.layout import images_seen
 from training.report.resample import unpaired
 from training.report.rows import Row
 
@@ -20,7 +21,7 @@ class Leak:
 
 
 def leaks(rows: Iterable[Row], measures: tuple[str, ...] = ("iou_pos", "dice_pos", "sensitivity")) -> list[Leak]:
-    """Every row that was run under both splits at one scale.
+    """Every row that was run under both splits at one scale, on as many images seen in training.
 
     The test images differ (that is the point), so this is no comparison image by image; patients on both test sides
     are drawn together.
@@ -30,7 +31,7 @@ def leaks(rows: Iterable[Row], measures: tuple[str, ...] = ("iou_pos", "dice_pos
     found = []
     for row in rows:
         other = by_place.get((row.scale, row.study, row.row))
-        if row.protocol != "slice" or other is None:
+        if row.protocol != "slice" or other is None or images_seen(row) != images_seen(other):
             continue
         gaps = {}
         for measure in measures:

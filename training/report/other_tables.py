@@ -38,7 +38,7 @@ def leak_table(leaks: Sequence[Leak], rows: Sequence[Row]) -> Table:
     for row in rows:
         if row.protocol == "slice" and id(row) not in done:
             name = f"{row.study} / {row.row}"
-            made.append((name, row.scale, "iou_pos", figure(row, "iou_pos"), "not run", *["–"] * 5))
+            made.append((name, row.scale, "iou_pos", figure(row, "iou_pos"), "not run with as many images", *["–"] * 5))
     header = (
         "row", "scale", "figure", "slice split (leaky)", "patient split", "difference", "leaky is",
         "smallest detectable", "seeds", "n images",
@@ -101,4 +101,8 @@ def case_table(title: str, row: Row, *, worst: bool, count: int = 10) -> Table:
             break
     header = ("patient", "nodule", "slice", "area, px", "readers", "IoU")
     words = "Worst" if worst else "Best"
-    return Table(f"{words} images of {title} – {scale_words(row.scale)}", header, tuple(made), ("One image a nodule.",))
+    missed = int((iou[images.positive] == 0).sum())
+    note = (
+        f"One image a nodule. Of {int(images.positive.sum())} images with a nodule {missed} have IoU 0 in every seed."
+    )
+    return Table(f"{words} images of {title} – {scale_words(row.scale)}", header, tuple(made), (note,))

@@ -56,10 +56,15 @@ class Row:
     def negatives(self) -> int:
         return int(self.images.negative.sum())
 
+    def numbers(self, name: str) -> list[float]:
+        """A number of ``run.json``, seed by seed; empty where a run has none."""
+        found = [run.number(name) for run in self.runs]
+        return [n for n in found if n is not None] if None not in found else []
+
     def mean(self, name: str) -> float | None:
         """Mean over the seeds of a number of ``run.json``; None where a run has none."""
-        numbers = [run.number(name) for run in self.runs]
-        return fmean(n for n in numbers if n is not None) if numbers and None not in numbers else None
+        numbers = self.numbers(name)
+        return fmean(numbers) if numbers else None
 
     def sample(self, measure: str) -> Sample | None:
         """Values of a figure of merit, or None where this row's images do not allow it.

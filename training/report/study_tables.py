@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.metrics import Difference
-from training.report.layout import REFERENCES, TITLES, Findings, Line, input_px
+from training.report.layout import REFERENCES, TITLES, Findings, Line, input_px, why_none
 from training.report.resample import estimate
 from training.report.rows import Row
 from training.report.tables import NA, NOT_PRINTED, Table, interval, number, percent, printed_number, times
@@ -157,7 +157,7 @@ def differences(findings: Findings, study: str) -> Table:
         mine, theirs = implied(line.thesis), implied(base.thesis)
         gap = None if mine is None or theirs is None else mine - theirs
         if iou is None:
-            cells = (line.reason or base.reason or "no image in common", *["–"] * 9)
+            cells = (line.reason or base.reason or why_none(line.ours, base.ours), *["–"] * 9)
         made.append((line.title, *cells, NOT_PRINTED if gap is None else f"{gap:+.3f}"))
     header = (
         "row", "iou_pos, difference", "which is", "smallest detectable", "dice_pos, difference",

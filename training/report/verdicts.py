@@ -65,7 +65,7 @@ def in_words(differences: dict[str, Difference | None], measure: str) -> str:
     parts = []
     for name, found in differences.items():
         if found is None:
-            parts.append(f"{name}: not run")
+            parts.append(f"{name}: not run, or not comparable")
             continue
         seeds = f"seeds {found.n_seeds[0]} and {found.n_seeds[1]}"
         alone = ", one seed: not decided by" if min(found.n_seeds) < 2 else ""

@@ -7,7 +7,7 @@ import pytest
 from Testing.training.report.synthetic_results import write_run
 from training.metrics import Difference
 from training.report.claims import claims
-from training.report.layout import Findings
+from training.report.layout import Findings, why_none
 from training.report.results import read_results
 from training.report.rows import rows_of
 from training.report.verdicts import (
@@ -130,9 +130,30 @@ def test_a_level_is_tested_at_full_scale_with_real_negatives_only(tmp_path):
     assert of(full, "IoU .82") == CONTRADICTED
 
 
-def test_the_quicker_model(tmp_path):
-    for row, ms in ((("B", "model-1"), 20.0), (("A", "encoder+bottleneck"), 15.0)):
-        write_run(tmp_path, *row, ms_per_image=ms)
-    found = {c.said: c for c in claims(Findings("compact", rows_of(read_results(tmp_path))))}
-    (claim,) = [c for said, c in found.items() if said.startswith("Model 2 when")]
-    assert claim.verdict == SUPPORTED and "15.0 against 20.0" in claim.evidence and "61.9 %" in claim.evidence
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        ((20.0, 22.0), (15.0, 16.0), SUPPORTED),
+        ((20.0, 22.0), (15.0, 21.0), NOT_SEPARABLE),  # something else kept the machine busy
+        ((20.0, 22.0), (25.0, 26.0), CONTRADICTED),
+        ((20.0,), (15.0,), NOT_TESTABLE),
+    ],
+)
+def test_the_quicker_model(tmp_path, first, second, verdict):
+    for place, times in ((("B", "model-1"), first), (("A", "encoder+bottleneck"), second)):
+        for seed, ms in enumerate(times):
+            write_run(tmp_path, *place, seed=seed, ms_per_image=ms)
+    found = claims(Findings("compact", rows_of(read_results(tmp_path))))
+    (claim,) = [c for c in found if c.said.startswith("Model 2 when")]
+    assert claim.verdict == verdict and "61.9 %" in claim.evidence
+
+
+def test_runs_that_saw_other_numbers_of_images_are_not_compared(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, "B", "model-1", iou=0.7, seed=seed)
+        write_run(tmp_path, "A", "encoder", iou=0.5, seed=seed, samples=6000)
+    findings = Findings("compact", rows_of(read_results(tmp_path)))
+    rows = [findings.row("B", name) for name in ("model-1", "encoder")]
+    assert findings.difference(*rows, "iou_pos") is None
+    assert "images seen" in why_none(*rows)
+    assert of({c.said: c.verdict for c in claims(findings)}, TRANSFORMER) == NOT_TESTABLE
