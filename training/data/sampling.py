@@ -77,8 +77,7 @@ class Sampler:
         # A consensus of 1 to 8 pixels is neither positive nor negative.
         self._positives = train[self.crops.positive[train]]
         self._empty = train[self.crops.consensus_px[train] == 0]
-        self._lung = [np.flatnonzero(scan.lung) for scan in self.scans]
-        self._nodules = [np.flatnonzero(scan.labels == 1) for scan in self.scans]
+        self._nodules = [scan.positive_index for scan in self.scans]
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Images float32 (n, slices, px, px), normalised, and labels uint8 (n, px, px) with 255 left out."""
@@ -133,7 +132,7 @@ class Sampler:
             centre = hard[rng.integers(len(hard))].copy()
             centre[1:] += rng.integers(-config.tile_px // 3, config.tile_px // 3 + 1, size=2)
         else:
-            centre = np.array(np.unravel_index(rng.choice(self._lung[number]), shape))
+            centre = np.array(scan.lung_place(int(rng.choice(scan.lung_voxels))))
         image, label = scan.tile(tuple(centre), size, self.slices)
         return image.astype(np.float32), label
 

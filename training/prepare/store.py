@@ -62,6 +62,11 @@ class StoredScan(TrainingScan):
         """Flat indices of the voxels of the consensus, ascending."""
         return open_array(self.folder / "scan-positive.npy")
 
+    @cached_property
+    def lung_rows(self) -> np.ndarray:
+        """int64 (k * j,): voxels of the lungs up to the end of each row."""
+        return open_array(self.folder / "scan-lung_rows.npy")
+
     def __reduce__(self):
         return open_scan, (self.folder,)
 

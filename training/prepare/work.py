@@ -28,7 +28,7 @@ from training.prepare.pair_crops import pair_crops
 from training.prepare.pairs import Pair
 from training.prepare.segmentation import read_segmentation
 
-FORMAT = 1
+FORMAT = 2
 """Of what an item holds; a cache of another format is made anew."""
 
 KINDS = ("dicom", "pair", "public", "box", "clean")
@@ -206,7 +206,7 @@ def _write_crops(folder: Path, crops: CropSet) -> dict[str, Any]:
 
 def _write_scan(folder: Path, scan: TrainingScan, files: dict[str, Any]) -> dict[str, Any]:
     arrays = {"hu": scan.hu, "labels": scan.labels, "nodules": scan.nodules, "lung": scan.lung}
-    arrays["positive"] = np.flatnonzero(scan.labels == 1)
+    arrays |= {"positive": scan.positive_index, "lung_rows": scan.lung_rows}
     for name, array in arrays.items():
         files[f"scan-{name}.npy"] = write_array(folder / f"scan-{name}.npy", array).to_dict()
     return {"shape": list(scan.hu.shape), "spacing_mm": list(scan.spacing_mm), "nodules": int(scan.nodules.max())}

@@ -18,7 +18,7 @@ from training.data.convention import (
     reader_masks,
     to_eight_bits,
 )
-from training.data.crops import _read_nodule
+from training.data.crops import read_nodule
 from training.data.other_nodules import find_place
 from training.data.scans import read_lung_box
 from training.lidc.clusters import cluster
@@ -115,7 +115,7 @@ def test_the_public_crops_are_rebuilt_from_the_scans_pixel_for_pixel(lidc_data, 
     groups = cluster(scan)
     whole = partial = 0
     for row in rows_of(lidc_data, {patient}):
-        images, masks = _read_nodule(lidc_data / "LIDC-IDRI-slices" / patient / row["nodule_dir"])
+        images, masks = read_nodule(lidc_data / "LIDC-IDRI-slices" / patient / row["nodule_dir"])
         group = own_group(groups, int(row["annotation_id"]))
         k_first, *found = find_place(scan, group, masks)
         assert nodule_origin(group, (512, 512)) == tuple(found), row["nodule_dir"]
@@ -142,7 +142,7 @@ def test_places_slices_and_masks_of_public_crops(lidc_data, lidc_scans):
     for row in rows:
         scan = by_series[row["series_instance_uid"]]
         group = own_group(cluster(scan), int(row["annotation_id"]))
-        images, masks = _read_nodule(lidc_data / "LIDC-IDRI-slices" / row["patient"] / row["nodule_dir"])
+        images, masks = read_nodule(lidc_data / "LIDC-IDRI-slices" / row["patient"] / row["nodule_dir"])
         place = find_place(scan, group, masks)
         origin, span = nodule_origin(group, (512, 512)), published_slices(scan, group)
         placed += place is not None and place[1:] == origin

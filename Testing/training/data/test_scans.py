@@ -11,7 +11,7 @@ from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import InputError
 from Testing.training.synthetic import TRAIN, annotated_scan, annotation, box_outline, contour
 from training.data import scans as scans_module
-from training.data.crops import IGNORE, _read_nodule
+from training.data.crops import IGNORE, read_nodule
 from training.data.other_nodules import find_place
 from training.data.scans import AIR_HU, TrainingScan, load_scans, read_lung_box, small_nodule_zone
 from training.lidc.clusters import cluster
@@ -192,7 +192,7 @@ def test_real_boxes_agree_with_the_public_crops_voxel_for_voxel(lidc_data, lidc_
         rows = [r for r in csv.DictReader(stream) if r["patient"] == patient]
     compared = 0
     for row in rows:
-        images, masks = _read_nodule(lidc_data / "LIDC-IDRI-slices" / patient / row["nodule_dir"])
+        images, masks = read_nodule(lidc_data / "LIDC-IDRI-slices" / patient / row["nodule_dir"])
         own = next(g for g in groups if any(a.id == int(row["annotation_id"]) for a in g))
         k, first_row, first_column = find_place(annotated, own, masks)
         votes = masks.sum(axis=1)
