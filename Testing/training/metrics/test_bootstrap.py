@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from training.metrics import bootstrap, bootstrap_totals, paired_bootstrap, smallest_detectable_difference
+from training.metrics.bootstrap import draw
 
 
 def test_mean_is_drawn_as_any_other_statistic():
@@ -17,6 +18,13 @@ def test_mean_is_drawn_as_any_other_statistic():
     quick = bootstrap(values, patients, repeats=300)
     slow = bootstrap(values, patients, statistic=lambda v: float(np.mean(v)), repeats=300)
     assert (quick.value, quick.low, quick.high) == pytest.approx((slow.value, slow.low, slow.high))
+
+
+@pytest.mark.parametrize("count", [1, 3, 75, 134])
+def test_draws_are_those_that_shipped_cards_were_made_with(count):
+    """Patient by patient, as the cards' intervals were drawn: a figure must come out the same when it is made again."""
+    rng = np.random.default_rng(0)
+    assert np.array_equal(draw(count, 20, 0), [rng.integers(count, size=count) for _ in range(20)])
 
 
 def test_a_ratio_of_sums_by_hand():
