@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -121,3 +122,33 @@ def test_average_goes_on_after_loading():
     whole.update(network)
     second.update(network)
     assert torch.equal(whole.state["weight"], second.state["weight"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path):
+    path = tmp_path / "last.pt"
+    checkpoint.save(path, {"w": torch.ones(1000)})
+    (tmp_path / "last.part").symlink_to("/dev/full")  # every write: no space left on device
+    with pytest.raises(InputError, match=r"No space left.*before it is kept") as caught:
+        checkpoint.save(path, {"w": torch.zeros(100_000)})
+    assert "Make room" in str(caught.value)
+    assert torch.equal(checkpoint.load(path)["w"], torch.ones(1000))
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+    checkpoint.save(path, {"w": torch.zeros(2)})
+    assert checkpoint.load(path)["w"].shape == (2,)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="there is none before it"):
+        checkpoint.save(tmp_path / "file" / "last.pt", {})
+
+
+def test_a_file_of_something_else_is_no_run(tmp_path):
+    path = tmp_path / "last.pt"
+    checkpoint.save(path, {"network": {}, "step": 1})
+    with pytest.raises(InputError, match="no checkpoint of a training run .*optimiser"):
+        checkpoint.load_run(path)
+    torch.save([1, 2], path)
+    with pytest.raises(InputError, match="no checkpoint of a training run"):
+        checkpoint.load_run(path)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from training.engine.losses import bce_dice_loss
+from training.engine.losses import WholeBatch, bce_dice_loss
 
 LN2 = math.log(2)
 SURE = 60.0  # a logit whose sigmoid is 0 or 1 in float32
@@ -105,3 +105,48 @@ def test_gradient_of_both_terms_by_differences():
         shifted[1][place] += step
         low, high = (bce_dice_loss(s, target, positive_weight=2).item() for s in shifted)
         assert at.grad[place].item() == pytest.approx((high - low) / (2 * step), abs=1e-4)
+
+
+def batch_of_five() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    target = (torch.rand(5, 6, 6) < 0.2).to(torch.uint8)
+    target[1] = 0
+    target[2, :3] = 255
+    return torch.randn(5, 1, 6, 6), target
+
+
+@pytest.mark.parametrize(
+    "parts", [[slice(0, 3), slice(3, 5)], [slice(0, 5, 2), slice(1, 5, 2)], [slice(0, 1), slice(1, 5)]]
+)
+def test_parts_add_up_to_the_batch(parts):
+    """Parts of different sizes, with different numbers of pixels left out: the mean of their own losses is another."""
+    logits, target = batch_of_five()
+    at = logits.clone().requires_grad_()
+    bce_dice_loss(at, target, positive_weight=2).backward()
+    whole = WholeBatch(5, (target != 255).sum())
+    split = logits.clone().requires_grad_()
+    shares = [bce_dice_loss(split[p], target[p], positive_weight=2, whole=whole) for p in parts]
+    sum(shares).backward()
+    assert sum(shares).item() == pytest.approx(bce_dice_loss(logits, target, positive_weight=2).item(), rel=1e-6)
+    torch.testing.assert_close(split.grad, at.grad)
+    own = sum(bce_dice_loss(logits[p], target[p], positive_weight=2).item() for p in parts) / 2
+    assert own != pytest.approx(bce_dice_loss(logits, target, positive_weight=2).item(), rel=1e-3)
+
+
+def test_a_dice_over_the_batch_of_two_processes():
+    """Each process knows the others' sums, not their gradients."""
+    logits, target = batch_of_five()
+    parts = [slice(0, 5, 2), slice(1, 5, 2)]
+    probability = torch.sigmoid(logits[:, 0]) * (target != 255)
+    sums = [torch.stack([(probability[p] * (target[p] == 1)).sum(), probability[p].sum() + (target[p] == 1).sum()])
+            for p in parts]  # fmt: skip
+    at, split = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    expected = bce_dice_loss(at, target, per_image=False)
+    expected.backward()
+    shares = []
+    for number, part in enumerate(parts):
+        whole = WholeBatch(5, (target != 255).sum(), 2, lambda own, other=sums[1 - number]: own + other)
+        shares.append(bce_dice_loss(split[part], target[part], per_image=False, whole=whole))
+    sum(shares).backward()
+    assert sum(shares).item() == pytest.approx(expected.item(), rel=1e-6)
+    torch.testing.assert_close(split.grad, at.grad)
