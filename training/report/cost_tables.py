@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import Any
 
 from training.report.cost import MIB, cost
 from training.report.layout import TITLES, Findings
@@ -24,7 +25,7 @@ def measured(findings: Findings) -> Table:
             cells = (
                 spread(line.ours.numbers("ms_per_image")), number(line.ours.mean("parameters"), 0),
                 NA if size is None else number(size / MIB, 2), number(line.ours.mean("seconds_training"), 0),
-                times([f.get("threads") for f in facts]), times([f.get("cpu") if f.get("device", "cpu") == "cpu" else f["device"] for f in facts]),
+                times([f.get("threads") for f in facts]), times([processor(f) for f in facts]),
             )  # fmt: skip
         printed = (
             printed_number(there.milliseconds, 1), printed_number(there.parameters, 0),
@@ -41,6 +42,12 @@ def measured(findings: Findings) -> Table:
     )
     title = f"{TITLES['E']} – {scale_words(findings.scale)}"
     return Table(title, header, tuple(made), (*notes, *common_notes(lines, findings.scale)))
+
+
+def processor(facts: dict[str, Any]) -> str | None:
+    """The accelerator that a run was made on, else the CPU's name."""
+    device = facts.get("device", "cpu")
+    return facts.get("cpu") if device == "cpu" else str(device)
 
 
 def spread(milliseconds: list[float]) -> str:
