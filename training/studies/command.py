@@ -10,10 +10,11 @@ from LungNoduleSegLib.errors import InputError
 from training.publish.looks import log_look
 from training.sources import Sources
 from training.studies.costs import measure
+from training.studies.definitions import NEEDS
 from training.studies.plan import ALL, Run, Settings, plan
 from training.studies.results import TRIAL
 from training.studies.runner import Material, execute
-from training.studies.trial import NEEDS, trial
+from training.studies.trial import trial
 
 WIDEST_CROP_PX = 128
 """The public crops; data prepared from complete scans may hold wider ones."""

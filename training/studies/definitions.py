@@ -73,30 +73,38 @@ def _size(px: int) -> Row:
 
 
 _HOME_1, _HOME_2 = ("B", "model-1"), ("A", "encoder+bottleneck")
-_M1, _M2 = {"network": MODEL_1, "seeds": MANY_SEEDS}, {"network": MODEL_2, "seeds": MANY_SEEDS}
+
+
+def _model_1(study: str, title: str = "model 1", home: tuple[str, str] | None = _HOME_1) -> Row:
+    return Row(study, "model-1", title, MODEL_1, home=home, seeds=MANY_SEEDS)
+
+
+def _model_2(study: str, title: str = "model 2") -> Row:
+    return Row(study, "model-2", title, MODEL_2, home=_HOME_2, seeds=MANY_SEEDS)
+
 
 STUDIES: dict[str, tuple[Row, ...]] = {
     "A": _placements(),
     "B": (
         Row("B", "encoder", "scSE: encoder, no ViT", NetworkConfig(scse=("encoder",)), home=("A", "encoder"),
             seeds=MANY_SEEDS),
-        Row("B", "model-1", "scSE: encoder, ViT (model 1)", **_M1),
-        Row("B", "model-2", "scSE: encoder + bottleneck, no ViT (model 2)", home=_HOME_2, **_M2),
+        _model_1("B", "scSE: encoder, ViT (model 1)", home=None),
+        _model_2("B", "scSE: encoder + bottleneck, no ViT (model 2)"),
     ),
     "C": tuple(_size(px) for px in (512, 256, 128, 64)),
     "D": (
         Row("D", "unet", "U-Net", BaselineConfig("unet")),
         Row("D", "attention-unet", "Attention U-Net", BaselineConfig("attention-unet")),
         Row("D", "transunet", "TransUNet (from scratch)", BaselineConfig("transunet")),
-        Row("D", "model-1", "model 1", home=_HOME_1, **_M1),
-        Row("D", "model-2", "model 2", home=_HOME_2, **_M2),
+        _model_1("D"),
+        _model_2("D"),
     ),
     "E": (
-        Row("E", "model-1", "model 1", home=_HOME_1, **_M1),
-        Row("E", "model-2", "model 2", home=_HOME_2, **_M2),
+        _model_1("E"),
+        _model_2("E"),
     ),
     "extra": (
-        Row("extra", "model-2", "model 2", home=_HOME_2, **_M2),
+        _model_2("extra"),
         Row("extra", "no-fusion", "model 2 without multi-scale fusion", replace(MODEL_2, fusion=False)),
         Row("extra", "no-shortcuts", "model 2 without residual shortcuts", replace(MODEL_2, shortcuts=False)),
     ),
@@ -129,6 +137,15 @@ TITLES = {
 
 REFERENCE = {"A": "none", "B": "encoder", "C": "128px", "D": "model-2", "E": "model-2", "extra": "model-2"}
 """The row that the others of a study are compared with."""
+
+
+NEEDS = "needs the full data set"
+"""What a row says whose window is wider than the crops at hand."""
+
+
+def needs(row: Row, *, crop_px: int) -> str | None:
+    """Why a row cannot be run on crops of that width; None where it can."""
+    return NEEDS if row.px is not None and row.px > crop_px else None
 
 
 def rows(study: str) -> tuple[Row, ...]:

@@ -92,9 +92,9 @@ def spread(
         submitted = executor.map_array(_run, jobs)
         say(f"SLURM array of {len(submitted)}: {', '.join(job.job_id for job in submitted)}; logs in {folder}")
         return
-    executor = submitit.LocalExecutor(folder)
-    executor.update_parameters(timeout_min=60 * 24 * 30)
-    running = [executor.submit(job) for job in jobs]
+    here = submitit.LocalExecutor(folder)
+    here.update_parameters(timeout_min=60 * 24 * 30)
+    running = [here.submit(job) for job in jobs]
     say(f"{len(running)} processes; logs in {folder}")
     failed = [number for number, job in enumerate(running) if job.exception() is not None]
     if failed:

@@ -29,8 +29,10 @@ class Printed:
     megabytes: float | None = None
 
 
-def _counts(iou: float, tp: int, tn: int, fp: int, fn: int, **more: float) -> Printed:
-    return Printed(iou=iou, tp=tp, tn=tn, fp=fp, fn=fn, **more)
+def _counts(
+    iou: float, tp: int, tn: int, fp: int, fn: int, *, dice: float | None = None, accuracy: float | None = None
+) -> Printed:
+    return Printed(iou, dice, tp, tn, fp, fn, accuracy)
 
 
 TABLES: dict[str, dict[str, Printed]] = {

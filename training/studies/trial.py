@@ -15,11 +15,11 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.networks import count_parameters
 from LungNoduleSegLib.report.record import cpu_name, versions
 from training.studies import results
+from training.studies.definitions import NEEDS
 from training.studies.fitting import try_out
 from training.studies.plan import Run
 from training.studies.runner import Material
 
-NEEDS = "needs the full data set"
 BATCHES, BATCH_SIZE = 4, 2
 
 

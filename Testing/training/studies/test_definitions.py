@@ -9,7 +9,7 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.networks import count_parameters
 from training.engine.architecture import build_any
 from training.studies import thesis
-from training.studies.definitions import REFERENCE, STUDIES, TITLES, home, rows
+from training.studies.definitions import REFERENCE, STUDIES, TITLES, home, needs, rows
 from training.studies.plan import Settings, plan, runs_of
 
 COMPACT, FULL = Settings.at("compact"), Settings.at("full")
@@ -108,6 +108,13 @@ def test_model_1_at_the_scales_own_window_is_one_run_for_tables_b_and_c():
     assert home(row("C", "64px"), px=64, protocol="patient") == ("B", "model-1")
     assert home(row("C", "128px"), px=64, protocol="patient") == ("C", "128px")
     assert home(row("C", "128px"), px=128, protocol="patient") == ("B", "model-1")
+
+
+def test_what_the_public_crops_cannot_give_says_so():
+    waiting = [r.name for study in STUDIES for r in rows(study) if needs(r, crop_px=128)]
+    assert waiting == ["512px", "256px"]
+    assert needs(row("C", "256px"), crop_px=128) == "needs the full data set"
+    assert needs(row("C", "512px"), crop_px=512) is None
 
 
 def test_slice_runs_lie_apart():

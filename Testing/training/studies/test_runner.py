@@ -18,10 +18,11 @@ from training.engine.architecture import build_any, config_from_dict
 from training.metrics import iou
 from training.report.results import read_results
 from training.studies import results, runner
+from training.studies.definitions import NEEDS
 from training.studies.fitting import run_config
 from training.studies.plan import Settings, plan
 from training.studies.runner import STATE, Material, execute
-from training.studies.trial import NEEDS, trial
+from training.studies.trial import trial
 
 TINY = Settings(samples=4, batch_size=4, width=2, px=32)
 ONE_OF_EACH = [run for run in plan("all", TINY) if run.seed == 0 and run.px <= 128 and run.protocol == "patient"]
