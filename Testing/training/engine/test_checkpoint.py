@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 def test_a_file_of_something_else_is_no_run(tmp_path):
     path = tmp_path / "last.pt"
     checkpoint.save(path, {"network": {}, "step": 1})
-    with pytest.raises(InputError, match="no checkpoint of a training run .*optimiser"):
+    with pytest.raises(InputError, match=r"no checkpoint of a training run .*optimiser"):
         checkpoint.load_run(path)
     torch.save([1, 2], path)
     with pytest.raises(InputError, match="no checkpoint of a training run"):
