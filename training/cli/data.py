@@ -31,7 +31,7 @@ def prepare(
     cropped to the lungs (lung_boxes), and your own cases: NAME.nrrd beside NAME.seg.nrrd (or NAME_seg.nii.gz,
     NAME-label.nrrd, ...), a folder with an image and a segmentation, or any files that --pairs lists.
     """
-    from training.prepare.run import default_workers
+    from training.prepare.pool import default_workers
     from training.prepare.run import prepare as run
     from training.prepare.store import Store
     from training.prepare.verify import repair

@@ -11,7 +11,7 @@ import numpy as np
 
 from training.prepare.arrays import ArrayWriter, Stored, disk_errors, open_array, write_array
 from training.prepare.cropping import ROW
-from training.prepare.work import KINDS
+from training.prepare.task import KINDS
 
 _STACKS = ("images", "votes", "labels", "marks")
 

@@ -6,9 +6,8 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +24,10 @@ from training.prepare.description import describe_dataset
 from training.prepare.finding import Damaged, Found, Header, find, read_headers
 from training.prepare.merge import merge
 from training.prepare.pairs import Pair, find_pairs, read_pairs
+from training.prepare.pool import outcomes
 from training.prepare.store import DATASET, FOLDER, FORMAT, MANIFEST, Store
 from training.prepare.tasks import KEEP, Plan, make_plan
-from training.prepare.work import PART, Task, read_item, work
+from training.prepare.work import PART, read_item
 
 _HEADERS_AT_ONCE = 256
 
@@ -86,12 +86,6 @@ def prepare(
     return Prepared(_finish(cache, plan, found.marks is not None), items, plan)
 
 
-def default_workers() -> int:
-    """One a processor core that this process may use, at most 8: a worker holds a whole scan, about 1 GB."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
-
-
 def _plan(source: Path, found: Found, pairs: list[Pair] | None, keep: str, pool, progress: bool) -> Plan:
     pairs = find_pairs(_images(source)) if pairs is None else pairs
     headers: list[Header | Damaged] = []
@@ -133,7 +127,7 @@ def _images(source: Path) -> list[Path]:
 def _done(plan: Plan, items: Path, pool: ProcessPoolExecutor | None, progress: bool) -> Iterator[dict[str, Any]]:
     images = 0
     with tqdm(total=len(plan.tasks), desc="prepare", unit="series", disable=not progress) as bar:
-        for task, outcome in _outcomes(plan.tasks, items, pool):
+        for task, outcome in outcomes(plan.tasks, items, pool):
             bar.update()
             if isinstance(outcome, InputError):
                 plan.skip(task.name, outcome.finding + (f" ({outcome.path})" if outcome.path else ""))
@@ -141,46 +135,6 @@ def _done(plan: Plan, items: Path, pool: ProcessPoolExecutor | None, progress: b
             images += outcome["crops"]
             bar.set_postfix(crops=images, skipped=len(plan.skipped))
             yield outcome
-
-
-def _outcomes(
-    tasks: Sequence[Task], items: Path, pool: ProcessPoolExecutor | None
-) -> Iterator[tuple[Task, dict[str, Any] | InputError]]:
-    """Each task with what it made, or with the error that is its input's fault. A full disk ends everything."""
-    if pool is None:
-        for task in tasks:
-            yield task, _attempt(task, items)
-        return
-    waiting: dict[Any, Task] = {}
-    left: Iterable[Task] = iter(tasks)
-    try:
-        while True:
-            for task in left:
-                waiting[pool.submit(_attempt, task, items)] = task
-                if len(waiting) >= 2 * pool._max_workers:  # the annotations travel with a task: not all at once
-                    break
-            if not waiting:
-                return
-            ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in ready:
-                yield waiting.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a working process was ended from outside, usually for lack of memory",
-            remedy="Run the same command again with fewer --workers: what is done is kept.",
-        ) from error
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
-def _attempt(task: Task, items: Path) -> dict[str, Any] | InputError:
-    try:
-        return work(task, items)
-    except InputError as error:
-        if isinstance(error.__cause__, OSError) and "space" in error.finding:
-            raise
-        return error
 
 
 def _finish(cache: Path, plan: Plan, marks: bool) -> Store:

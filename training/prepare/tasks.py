@@ -14,7 +14,7 @@ from training.lidc.database import Scan
 from training.prepare.finding import Damaged, Found, Header, by_series
 from training.prepare.pairs import Pair
 from training.prepare.series import check_series
-from training.prepare.work import Task
+from training.prepare.task import Task
 
 KEEP = ("all", "train", "none")
 """Which complete scans go into the cache with their whole volume."""
