@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 from LungNoduleSegLib.errors import InputError
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, disc_crops, made_scan
+from training.data.sampling import Sampler
 from training.engine.architecture import build_any, config_from_dict
 from training.metrics import iou
 from training.report.results import read_results
@@ -167,6 +168,24 @@ def test_scans_of_test_patients_give_negatives_and_are_not_trained_on(material: 
     assert len({(line["nodule"], line["slice"]) for line in lines}) == len(lines)
     (read,) = read_results(tmp_path)
     assert read.images.negative.sum() == len(lines)
+
+
+@pytest.mark.skipif("protocol" not in Sampler.__dataclass_fields__, reason="the sampler knows no protocol yet")
+def test_a_run_on_the_leaky_split_says_so_and_lies_apart(tmp_path):
+    """Test images are other slices of nodules that were trained on; a scan of a test patient is no negative there."""
+    crops = disc_crops((TRAIN, VALIDATION, TEST), nodules_each=8)
+    run = the("A-slice/none/seed-0")
+    data = Material(crops, [made_scan(), made_scan(patient=TEST)])
+    facts = execute(run, lambda: data, tmp_path, say=lambda line: None)
+    assert (facts["study"], facts["protocol"], facts["config"]["protocol"]) == ("A", "slice", "slice")
+    assert run.folder(tmp_path) == tmp_path / "A-slice" / "none" / "seed-0"
+    assert facts["n_negatives"] == 0
+    lines = results.read_images(run.folder(tmp_path))
+    assert len(lines) == len(crops.on_side("test", "slice")) > 0
+    trained = set(crops.nodules[crops.on_side("train", "slice")].tolist())
+    assert trained & {int(line["nodule"]) for line in lines}, "no nodule is on both sides"
+    (read,) = read_results(tmp_path)
+    assert read.protocol == "slice"
 
 
 def test_no_negative_where_no_test_patient_has_a_scan(finished):
