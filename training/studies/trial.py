@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,10 +34,8 @@ def trial(run: Run, material: Material, folder: Path, *, batches: int = BATCHES)
     if not scans:
         raise InputError(f"{run.study}/{run.row} {NEEDS}", remedy="Prepare at least one complete scan to try it.")
     settings = replace(run.settings, batch_size=BATCH_SIZE, samples=batches * BATCH_SIZE, scan_share=1.0)
-    started = time.monotonic()
     with TemporaryDirectory() as place:
         losses, network = try_out(replace(run, settings=settings), material.crops, scans, Path(place))
-    seconds = time.monotonic() - started
     facts = {
         "study": run.study,
         "row": run.row,
@@ -50,7 +47,6 @@ def trial(run: Run, material: Material, folder: Path, *, batches: int = BATCHES)
         "parameters": count_parameters(network),
         "losses": [round(float(v), 4) for v in losses],
         "finite": bool(np.isfinite(losses).all()),
-        "images_a_second": round(settings.samples / seconds, 2),
         "threads": torch.get_num_threads(),
         "cpu": cpu_name(),
         "versions": versions(),
