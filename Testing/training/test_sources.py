@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from LungNoduleSegLib.errors import InputError
+from training.cli.data import summary
+from training.data.split import side
+from training.prepare import work
+from training.prepare.run import prepare
 from training.publish.looks import FILE, log_look
 from training.sources import Sources
 
@@ -58,3 +64,53 @@ def test_every_look_is_a_line(tmp_path):
     assert [line["run"] for line in lines] == ["first", "second"]
     assert lines[1]["figures"] == {"iou_pos": {"value": 0.6}}
     assert all(line["time"].endswith("Z") for line in lines)
+
+
+def test_a_prepared_cache_needs_no_data(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    with pytest.raises(InputError, match="no training data"):
+        Sources.find(cache=cache)
+    ct, labels = np.full((3, 140, 150), -850, np.int16), np.zeros((3, 140, 150), np.uint8)
+    ct[1, 60:70, 60:70], labels[1, 60:70, 60:70] = 20, 1
+    for name, values in (("case.nrrd", ct), ("case.seg.nrrd", labels)):
+        sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / name))
+    monkeypatch.setattr(work, "lung_mask", lambda ct: ct.hu < -500)
+    prepare(tmp_path, cache, progress=False)
+    found = Sources.find(cache=cache)
+    assert found.prepared
+    assert found.crops().patients.tolist() == ["case"]
+    assert [scan.patient for scan in found.scans()] == (["case"] if side("case") == "train" else [])
+    about = found.description()
+    assert about["sources"]["cases of the user (CT and segmentation)"]["crops"] == 1
+    assert json.dumps(about), "goes into a model card"
+    assert "skipped" in about
+    assert "missing" not in about, "lists that grow with the data stay out of cards"
+    assert Sources.find(tmp_path, cache).data == tmp_path
+
+
+def test_what_was_done_is_known_without_preparing(tmp_path):
+    found = Sources.find(tmp_path)
+    assert not found.prepared
+    about = found.description()
+    assert about["hu"]["clip"] == [-1024, 3071]
+    assert about["split"]["unit"] == "patient"
+    assert about["versions"]["numpy"] == np.__version__
+
+
+def test_prepare_says_what_it_did(tmp_path):
+    lines = summary(
+        {
+            "remarks": {"dicom-a": ["given twice"]},
+            "sources": {"complete scans": {"items": 1, "crops": 4, "cut_off": 0}},
+            "crops_in_all": {"sides": {"train": {"crops": 4, "patients": 1, "positive": 3}}},
+            "missing": {"annotated_series": 1018, "complete": 1, "missing": 1017},
+        },
+        [{"what": "b", "reason": "incomplete"}],
+    )
+    assert lines == [
+        "skipped: b: incomplete",
+        "note: dicom-a: given twice",
+        "complete scans: 1 items, 4 crops",
+        "train: 4 crops of 1 patients, 3 with a nodule of more than 8 pixels",
+        "complete series of LIDC-IDRI: 1 of 1018; 1017 are missing (named in dataset.json)",
+    ]
