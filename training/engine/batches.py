@@ -5,13 +5,32 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from training.data.crops import Crops
 from training.data.sampling import Sampler
 
 Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class CropsOfProtocol(Crops):
+    """Crops whose sides are those of one protocol, whoever asks: a sampler cannot mix two."""
+
+    protocol: str = "patient"
+
+    def on_side(self, name: str, protocol: str = "") -> np.ndarray:
+        """Indices of the crops on that side of this protocol's split."""
+        return super().on_side(name, self.protocol)
+
+
+def by_protocol(crops: Crops, protocol: str) -> CropsOfProtocol:
+    """The same crops (arrays are shared), split by that protocol."""
+    return CropsOfProtocol(**{name: getattr(crops, name) for name in Crops.__dataclass_fields__}, protocol=protocol)
 
 
 def make(sampler: Sampler, step: int, numbers: range) -> Batch:

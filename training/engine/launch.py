@@ -54,7 +54,7 @@ class Resumable:
     ``function`` must be importable where the job runs, with arguments that can be pickled.
     """
 
-    def __init__(self, function: Callable[..., Any], **arguments: Any):
+    def __init__(self, function: Callable[..., Any], /, **arguments: Any):
         self.function, self.arguments = function, arguments
 
     def __call__(self) -> Any:
@@ -108,7 +108,8 @@ def _optional(slurm: SlurmConfig) -> dict[str, Any]:
 
 
 def submit(
-    function: Callable[..., Any], folder: Path, engine: EngineConfig, slurm: SlurmConfig, **arguments: Any
+    function: Callable[..., Any], logs: Path, engine: EngineConfig, slurm: SlurmConfig, /, **arguments: Any
 ) -> submitit.Job:
-    """Queue one run; every task of the job calls ``function(**arguments)``."""
-    return executor(folder, engine, slurm, name=folder.name).submit(Resumable(function, **arguments))
+    """Queue one run; every task of the job calls ``function(**arguments)``, its output goes to the folder ``logs``."""
+    name = logs.parent.name if logs.name == "slurm" else logs.name
+    return executor(logs, engine, slurm, name).submit(Resumable(function, **arguments))

@@ -16,7 +16,7 @@ from training.data.sampling import Sampler
 from training.data.scans import TrainingScan
 from training.engine import checkpoint
 from training.engine.architecture import build_any
-from training.engine.batches import Prefetched
+from training.engine.batches import Prefetched, by_protocol
 from training.engine.batchnorm import shared
 from training.engine.config import EngineConfig, RunConfig
 from training.engine.fabric import best_precision, gather, launch, precision_of, total
@@ -56,16 +56,16 @@ class Trainer:
         self.precision = precision_of(config.engine, self.device.type)
         torch.manual_seed(config.seed)
         self.network = build_any(config.network).to(memory_format=torch.channels_last)
-        if self.fabric.world_size > 1:
+        if torch.distributed.is_initialized():
             self.network = shared(self.network, self.device)
         self._fused = can_fuse(self.device, self.precision)
         self.optimiser = adamw(self.network, config.learning_rate, config.weight_decay, fused=self._fused)
         self._module, self._stepper = self.fabric.setup(self.network, self.optimiser)
         self.average = checkpoint.Averaged(self.network, config.ema_decay)
-        split = {} if config.protocol == "patient" else {"protocol": config.protocol}
         self.sampler = Sampler(
-            crops, scans, config.sampling, config.normalisation, config.network.input_slices, config.seed, **split
-        )
+            by_protocol(crops, config.protocol), scans, config.sampling, config.normalisation,
+            config.network.input_slices, config.seed,
+        )  # fmt: skip
         self.schedule = Schedule(config)
         self.journal = Journal(folder, active=self.fabric.is_global_zero, tensorboard=config.engine.tensorboard)
         self.step = 0

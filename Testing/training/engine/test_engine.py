@@ -12,7 +12,7 @@ import torch
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, member, scaled
-from Testing.training.synthetic import TRAIN, VALIDATION, disc_crops, made_scan
+from Testing.training.synthetic import TEST, TRAIN, VALIDATION, disc_crops, made_scan
 from training.data.sampling import Sampler, SamplingConfig
 from training.engine import checkpoint
 from training.engine.batches import Prefetched
@@ -214,6 +214,22 @@ def test_validation_looks_at_the_window_that_the_network_takes(crops, tmp_path):
     assert probability.shape == (3, 64, 64)
     expected = figures_of(probability, middle, index)["iou_pos"].value
     assert trainer.validate()["iou_pos"]["value"] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("protocol", ["patient", "slice"])
+def test_training_and_validation_keep_to_the_protocol(tmp_path, protocol):
+    crops = disc_crops((TEST, VALIDATION, "LIDC-IDRI-0002"), nodules_each=10)
+    config = replace(SMALL, protocol=protocol)
+    trainer = Trainer(config, crops, [], tmp_path)
+    trained = set(trainer.sampler._positives.tolist())
+    looked = set(validation_index(crops, config).tolist())
+    assert trained == set(crops.on_side("train", protocol).tolist())
+    assert looked == set(crops.on_side("validation", protocol).tolist())
+    assert trained
+    assert looked
+    assert not trained & looked
+    shared = set(crops.patients[list(trained)]) & set(crops.patients[list(looked)])
+    assert bool(shared) == (protocol == "slice")
 
 
 def test_an_even_selection_of_the_validation_images():
