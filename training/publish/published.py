@@ -157,6 +157,7 @@ def publish(
             "data": DATA,
             "series": series_by_side(crops, sources),
             "split": describe(),
+            "prepared": sources.description(),
             "samples": published.samples,
             "run": published.run,
             "earlier": [_earlier(sources, stage) for stage in after],
