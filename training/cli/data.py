@@ -18,7 +18,7 @@ def prepare(
     cache: Into = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one a processor core, at most 8.")] = None,
     pairs: Annotated[
-        Path | None, typer.Option(help="CSV table of your own cases, with the columns case, ct, segmentation.")
+        Path | None, typer.Option(help="CSV table of your own cases: case, ct, segmentation (and patient).")
     ] = None,
     scans: Annotated[str, typer.Option(help="Whose whole scans are kept: all, train or none.")] = "all",
     verify: Annotated[

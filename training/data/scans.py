@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -177,7 +178,8 @@ def small_nodule_zone(ct: CT, scan: Scan, marks: Path, z_mm: np.ndarray, origin:
     ``z_mm`` of the slices that k counts and ``origin`` (row, column) of the first pixel place a cropped scan.
     """
     zone = np.zeros(ct.hu.shape, dtype=bool)
-    with marks.open(newline="", encoding="utf-8") as stream:
+    opened = gzip.open if marks.suffix == ".gz" else open
+    with opened(marks, "rt", newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             if row["series_instance_uid"] != scan.series_uid or row["kind"] != "nodule_lt3":
                 continue

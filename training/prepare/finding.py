@@ -13,7 +13,7 @@ from LungNoduleSegLib.ct.sources import SourceFile
 from LungNoduleSegLib.errors import InputError
 
 CROPS_TABLE = "lidc_crops.csv"
-MARKS_TABLE = "lidc_marks.csv"
+MARKS_TABLES = ("lidc_marks.csv", "lidc_marks.csv.gz")
 
 _NO_DICOM = (".png", ".jpg", ".npz", ".npy", ".csv", ".json", ".txt", ".xml", ".zip", ".gz", ".nrrd", ".nii", ".py")
 _TAGS = ["SeriesInstanceUID", "SOPInstanceUID", "Modality", "PatientID", "ImagePositionPatient", "ImageType"]
@@ -52,6 +52,8 @@ class Found:
     """Folders of slices of patients without nodules."""
     crops_table: Path | None = None
     marks: Path | None = None
+    xml: bool = False
+    """Whether there are XML files, as LIDC-IDRI's download brings them: they tell the marks too."""
 
 
 def find(source: Path) -> Found:
@@ -81,8 +83,10 @@ def find(source: Path) -> Found:
             path = here / name
             if name == CROPS_TABLE:
                 found.crops_table = found.crops_table or path
-            elif name == MARKS_TABLE:
+            elif name in MARKS_TABLES:
                 found.marks = found.marks or path
+            elif name.lower().endswith(".xml"):
+                found.xml = True
             elif name.endswith(".npz") and here.name == "lung_boxes":
                 found.boxes.append(path)
             elif not name.lower().endswith(_NO_DICOM):

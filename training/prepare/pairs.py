@@ -18,15 +18,24 @@ _TRUTH_ALONE = re.compile(r"^(?:seg|segmentation|label|labels|mask)$", re.IGNORE
 
 @dataclass(frozen=True)
 class Pair:
-    """One case: ``ct`` is a file or a DICOM folder, ``segmentation`` a file (or a folder with one DICOM SEG)."""
+    """One case: ``ct`` is a file or a DICOM folder, ``segmentation`` a file (or a folder with one DICOM SEG).
+
+    Cases of one ``patient`` are on one side of the split; default: a patient of its own.
+    """
 
     case: str
     ct: Path
     segmentation: Path
+    patient: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "patient", self.patient or self.case)
 
 
 def read_pairs(table: Path) -> list[Pair]:
-    """Cases of a CSV table with the columns case, ct and segmentation; relative paths count from the table.
+    """Cases of a CSV table with the columns case, ct and segmentation, and patient where one has several cases.
+
+    Relative paths count from the table.
 
     Raises
     ------
@@ -56,7 +65,7 @@ def read_pairs(table: Path) -> list[Pair]:
         for place in places:
             if not place.exists():
                 raise InputError(f"no such file: {place} (line {number})", path=table, remedy="Check the path.")
-        pairs[case] = Pair(case, *places)
+        pairs[case] = Pair(case, *places, (row.get("patient") or "").strip())
     return list(pairs.values())
 
 

@@ -19,6 +19,8 @@ from tqdm import tqdm
 from LungNoduleSegLib.errors import InputError
 from training.data.split import side
 from training.lidc.database import read_scans
+from training.lidc.findings import write_findings
+from training.lidc.readings import read_folder
 from training.prepare.arrays import disk_errors
 from training.prepare.description import describe_dataset
 from training.prepare.finding import Damaged, Found, Header, find, read_headers
@@ -30,6 +32,7 @@ from training.prepare.tasks import KEEP, Plan, make_plan
 from training.prepare.work import PART, read_item
 
 _HEADERS_AT_ONCE = 256
+MARKS = "marks.csv"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def prepare(
         items_folder.mkdir(parents=True, exist_ok=True)
     for left in items_folder.glob(f"{PART}*"):
         shutil.rmtree(left, ignore_errors=True)
+    found.marks = found.marks or _marks_of_xml(source, found, cache / FOLDER / MARKS)
     with ExitStack() as stack:
         pool = None
         if workers > 1:
@@ -84,6 +88,17 @@ def prepare(
         reasons = "; ".join(f"{s['what']}: {s['reason']}" for s in plan.skipped[:3])
         raise InputError(f"nothing in it could be prepared ({reasons})", path=source, remedy="See what is named.")
     return Prepared(_finish(cache, plan, found.marks is not None), items, plan)
+
+
+def _marks_of_xml(source: Path, found: Found, table: Path) -> Path | None:
+    """The readers' marks without contour, out of the XML files of the source, as a table of the cache."""
+    if not found.xml:
+        return None
+    readings = read_folder(source).by_series
+    if not readings:
+        return None
+    write_findings(table, {uid: r.findings for uid, r in readings.items()}, dict.fromkeys(readings, ""))
+    return table
 
 
 def _plan(source: Path, found: Found, pairs: list[Pair] | None, keep: str, pool, progress: bool) -> Plan:

@@ -35,19 +35,22 @@ class Task:
     @property
     def name(self) -> str:
         """For messages: what the user gave."""
+        if self.pair is not None:
+            return f"case {self.pair.case}"
         series = f", series {self.scans[0].series_uid}" if self.kind in ("dicom", "box") else ""
         return f"{self.patient}{series}"
 
     @property
     def key(self) -> str:
         """Folder of the item in the cache."""
-        what = self.scans[0].series_uid if self.kind in ("dicom", "box") else self.patient
-        safe = re.sub(r"[^A-Za-z0-9-]+", "_", self.patient)[:40]
+        own = self.patient if self.pair is None else self.pair.case
+        what = self.scans[0].series_uid if self.kind in ("dicom", "box") else own
+        safe = re.sub(r"[^A-Za-z0-9-]+", "_", own)[:40]
         return f"{self.kind}-{safe}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
 
     def fingerprint(self) -> str:
         """Changes when the item would: with names and sizes of the files, with the annotations, with the format."""
-        digest = hashlib.sha256(f"{FORMAT} {self.kind} {self.keep_scan}".encode())
+        digest = hashlib.sha256(f"{FORMAT} {self.kind} {self.patient} {self.keep_scan}".encode())
         files = [f for path in self.paths for f in ([path] if path.is_file() else sorted(path.rglob("*")))]
         for path in (*files, *([self.marks] if self.marks else [])):
             if path.is_file():

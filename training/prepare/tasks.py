@@ -65,7 +65,8 @@ def make_plan(
     for folder in found.clean:
         plan.tasks.append(Task("clean", folder.name, (folder,)))
     for pair in pairs:
-        plan.tasks.append(Task("pair", pair.case, (pair.ct, pair.segmentation), pair=pair, keep_scan=keep(pair.case)))
+        files = (pair.ct, pair.segmentation)
+        plan.tasks.append(Task("pair", pair.patient, files, pair=pair, keep_scan=keep(pair.patient)))
     if known:
         there = {s.series_uid for task in plan.tasks if task.kind == "dicom" for s in task.scans}
         lacking = [scan for scan in scans if scan.series_uid not in there]

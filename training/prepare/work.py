@@ -122,7 +122,7 @@ def _pair(task: Task, folder: Path) -> dict[str, Any]:
             f"slices are {ct.slice_orientation}, not axial", path=task.pair.ct, remedy="Give axial slices."
         )
     nodules, remarks = read_segmentation(task.pair.segmentation, ct)
-    series = ct.series_uid or f"case:{task.patient}"
+    series = ct.series_uid or f"case:{task.pair.case}"
     hu = np.clip(ct.hu, *CLIP_HU)
     item = _write_crops(folder, pair_crops(hu, nodules, ct.spacing_mm[1]))
     if task.keep_scan:

@@ -13,10 +13,12 @@ from Testing.training.prepare.made_source import made_ct
 from training.data.convention import to_eight_bits
 from training.data.crops import IGNORE
 from training.data.split import side
+from training.prepare.finding import Found
 from training.prepare.pair_crops import pair_crops
 from training.prepare.pairs import find_pairs, read_pairs
 from training.prepare.run import prepare
 from training.prepare.segmentation import read_segmentation
+from training.prepare.tasks import make_plan
 
 
 def truth() -> np.ndarray:
@@ -219,6 +221,18 @@ def test_a_table_of_pairs(tmp_path):
     assert (pair.case, pair.ct, pair.segmentation) == ("one", tmp_path / "x.nrrd", tmp_path / "y.nrrd")
 
 
+def test_cases_of_one_patient_are_on_one_side(tmp_path):
+    (tmp_path / "x.nrrd").touch()
+    (tmp_path / "cases.csv").write_text(
+        "case,patient,ct,segmentation\none,p,x.nrrd,x.nrrd\ntwo,p,x.nrrd,x.nrrd\nthree,,x.nrrd,x.nrrd\n"
+    )
+    pairs = read_pairs(tmp_path / "cases.csv")
+    assert [p.patient for p in pairs] == ["p", "p", "three"]
+    tasks = make_plan(Found(), [], [], pairs, lambda patient: True).tasks
+    assert [t.patient for t in tasks] == ["p", "p", "three"]
+    assert len({t.key for t in tasks}) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
@@ -251,7 +265,7 @@ def test_own_cases_into_a_cache(tmp_path, case, monkeypatch):
     table = tmp_path / "cases.csv"
     table.write_text(f"case,ct,segmentation\nfirst,a.nrrd,a.seg.nrrd\nsecond,b,{seg.name}\nthird,a.nrrd,cases.csv\n")
     done = prepare(tmp_path, tmp_path / "cache", pairs=table, progress=False)
-    assert [s["what"] for s in done.plan.skipped] == ["third"]
+    assert [s["what"] for s in done.plan.skipped] == ["case third"]
     crops = done.store.crops()
     assert crops.patients.tolist() == ["first"] * 4 + ["second"] * 4
     assert crops.consensus_px.tolist() == [64, 64, 64, 36] * 2

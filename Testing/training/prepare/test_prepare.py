@@ -15,11 +15,13 @@ import pytest
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
+from Testing.training.lidc.xml_files import Session, write_ct_xml
 from Testing.training.prepare.made_source import dicom_source, public_source
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION
 from training.data.convention import to_eight_bits
 from training.data.crops import IGNORE
 from training.data.sampling import Sampler, SamplingConfig
+from training.lidc.findings import Finding, write_findings
 from training.prepare import arrays, run, work
 from training.prepare.run import prepare
 from training.prepare.store import Store
@@ -82,6 +84,24 @@ def test_the_scan_is_kept_too(tmp_path, database):
     assert kept.lung_voxels == kept.lung.sum()
     assert kept.lung[kept.lung_place(777)]
     assert Store(tmp_path / "cache").scans("test") == []
+
+
+@pytest.mark.parametrize("form", ["xml", "lidc_marks.csv", "lidc_marks.csv.gz"])
+def test_marks_of_small_nodules(tmp_path, database, form):
+    """From the XML files of the download, or a table: within 5 mm of column 120, row 30, slice 7 nothing counts."""
+    _, scan, _ = dicom_source(tmp_path / "data")
+    database(scan)
+    mark = Finding(0, "nodule_lt3", 7.0, 120, 30)
+    if form == "xml":
+        write_ct_xml(tmp_path / "data" / "069.xml", scan.series_uid, Session([], [mark]))
+    else:
+        write_findings(tmp_path / "data" / form, {scan.series_uid: [mark]}, {scan.series_uid: TRAIN})
+    done = quiet(tmp_path / "data", tmp_path / "cache")
+    (kept,) = done.store.scans()
+    assert kept.labels[7, 30, 120] == IGNORE
+    assert set(np.flatnonzero((kept.labels == IGNORE).any(axis=(1, 2))).tolist()) == set(range(2, 12))
+    assert done.store.description()["marks_of_small_nodules"] == "given"
+    assert [item["kind"] for item in quiet(tmp_path / "data", tmp_path / "cache").items] == ["dicom"]
 
 
 def test_arrays_are_mapped_and_shared(tmp_path, database):
