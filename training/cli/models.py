@@ -18,27 +18,44 @@ def export(
     version: Annotated[str, typer.Option(help="Version of the weights.")],
     output: Annotated[Path, typer.Option(help="Folder for the weights and the card.")] = Path("Resources/Weights"),
     after: Annotated[list[str] | None, typer.Option(help="RUN:SAMPLES that it started from; repeatable.")] = None,
+    licence: Annotated[str, typer.Option(help="Under which the weights may be used.")] = "Apache-2.0",
     data: Data = None,
     cache: Cache = None,
 ) -> None:
-    """Write float16 weights with their card: figures of the validation and test patients, series, split, hash."""
+    """Write float16 weights with their card: figures of the validation and test patients, series, split, hash.
+
+    NAME may be any: the card says which network it is.
+    """
+    from LungNoduleSegLib.weights import Card
     from training.publish.published import publish
 
     sources = Sources.find(data, cache)
-    path = publish(name, sources.run(run), version, output, sources, after=tuple(after or ()))
+    path = publish(name, sources.run(run), version, output, sources, after=tuple(after or ()), licence=licence)
+    card = Card.read(path)
+    for part in ("validation", "test"):
+        found = card.metrics.get(part)
+        if found is None:
+            typer.echo(f"{part}: no patient with a nodule of more than 8 pixels: the card has no figures of it")
+        else:
+            overlap = found["iou_pos"]
+            typer.echo(
+                f"{part}: iou_pos {overlap['value']} [{overlap['low']}, {overlap['high']}] on {overlap['n_images']} "
+                f"images of {overlap['n_patients']} patients"
+            )
     typer.echo(f"written: {path}")
 
 
 def operate(
     name: Annotated[str, typer.Argument(help="Model whose card gets its candidate scorer and operating points.")],
     folder: Annotated[Path, typer.Option(help="Folder of the weights and the card.")] = Path("Resources/Weights"),
+    scans: Annotated[int, typer.Option(min=0, help="At most so many prepared scans, spread over all; 0: all.")] = 0,
     data: Data = None,
     cache: Cache = None,
 ) -> None:
-    """Fit the candidate scorer on the training scans, by two folds, and choose the operating points."""
+    """Fit the candidate scorer on whole scans of the training side, by two folds, and choose the operating points."""
     from training.publish.operating import set_operating_points
 
-    card = set_operating_points(name, folder, Sources.find(data, cache))
+    card = set_operating_points(name, folder, Sources.find(data, cache), scans)
     for point in card.operating_points:
         typer.echo(json.dumps({k: v for k, v in point.items() if k != "source"}))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from LungNoduleSegLib.errors import InputError
 from training.cli.options import Cache, Data
 from training.sources import Sources
 
@@ -98,6 +99,7 @@ def train_run(
 
     from training.engine.fabric import launch
     from training.engine.trainer import Trainer
+    from training.publish.origin import forget_start
 
     if threads:
         torch.set_num_threads(threads)
@@ -121,6 +123,8 @@ def train_run(
         say(f"started from {from_model}; {len(_start_from_model(trainer, from_model))} tensors are new")
     elif init:
         say(f"started from run {init}; {len(_start_from_run(trainer, sources.run(init)))} tensors are new")
+    elif fabric.is_global_zero:
+        forget_start(trainer.folder)  # of a run of this name that was given up
     trainer.run()
 
 
@@ -129,19 +133,25 @@ def _start_from_model(trainer: Trainer, name: str) -> list[str]:
 
     from LungNoduleSegLib.weights import checks, find, load_state
     from training.engine.restore import check_same_preprocessing
+    from training.publish.origin import start_of_model, write_start
 
     entry = find(name)
     preprocessing: dict[str, Any] = checks.thawed(entry.card.preprocessing)
     check_same_preprocessing(preprocessing["normalisation"], trainer.config, Path(f"{name}.json"))
+    if trainer.fabric.is_global_zero:
+        write_start(trainer.folder, start_of_model(entry))
     return trainer.start_from({n: torch.from_numpy(a) for n, a in load_state(entry).items()})
 
 
 def _start_from_run(trainer: Trainer, folder: Path) -> list[str]:
     from training.engine import checkpoint
     from training.engine.restore import check_same_data
+    from training.publish.origin import write_start
 
     state = checkpoint.load_run(folder / "last.pt")
     check_same_data(state["config"], trainer.config, folder / "last.pt")
+    if trainer.fabric.is_global_zero:
+        write_start(trainer.folder, {"run": folder.name})
     fresh = trainer.start_from(state["average"]["state"])
     if len(state["hard"]) == len(trainer.sampler.scans):  # else they are places in other scans
         trainer.sampler.hard = [h.numpy() for h in state["hard"]]
@@ -166,8 +176,14 @@ def check(
     network, published = network_of_run(folder)
     config = replace(RunConfig.from_dict(checkpoint.load_run(folder / "last.pt")["config"]), validate_images=0)
     crops = central(sources.crops(), config.network.input_px)
+    index = validation_index(crops, config)
+    if len(index) == 0:
+        raise InputError(
+            "no case of the validation side has a nodule of more than 8 pixels", path=sources.cache,
+            remedy="Prepare more cases: about one in ten is a validation case, by its name.",
+        )  # fmt: skip
     found = evaluate_crops(
-        network, crops, validation_index(crops, config), published.normalisation,
+        network, crops, index, published.normalisation,
         slices=config.network.input_slices, precision=best_precision(),
     )  # fmt: skip
     typer.echo(json.dumps({name: estimate.to_dict() for name, estimate in found.items()}, indent=2))

@@ -16,6 +16,7 @@ from LungNoduleSegLib.weights import Card, find, load_state
 from training.data.split import ALWAYS_TRAIN
 from training.evaluate.places import open_scan
 from training.evaluate.whole_scans import ScanFigures, dice_3d, judge
+from training.prepare.store import Store, StoredScan
 from training.publish.published import with_operating_points
 from training.publish.scoring import (
     JudgedScan,
@@ -25,6 +26,7 @@ from training.publish.scoring import (
     operating_points,
     two_fold_scores,
 )
+from training.publish.stored_scans import evenly, open_stored
 from training.sources import Sources
 
 FALSE_PER_SCAN = {"few false": 1.0, "balanced": 2.0, "sensitive": 4.0}
@@ -32,6 +34,11 @@ DEFAULT_POINT = "balanced"
 POINTS_SOURCE = (
     "six training scans; the candidate scorer judged scans that it was not fitted on (two folds), but the network had "
     "seen all six in training: expect more false positives and fewer nodules on unseen scans"
+)
+PREPARED_POINTS_SOURCE = (
+    "{scans} prepared scans of {patients} patients of the training side; the candidate scorer judged scans that it was "
+    "not fitted on (two folds), but the network had seen them in training: expect more false positives and fewer "
+    "nodules on unseen scans; marks of what is no nodule were not known here"
 )
 
 
@@ -45,8 +52,27 @@ def judged_scans(segmenter: Segmenter, sources: Sources, patients: Iterable[str]
     return judged
 
 
-def set_operating_points(name: str, folder: Path, sources: Sources) -> Card:
-    """Fit the scorer of a model on the training scans and write it, with the operating points, into its card."""
+def judged_stored(segmenter: Segmenter, scans: Iterable[StoredScan]) -> list[JudgedScan]:
+    """The same for scans of a prepared cache."""
+    judged = []
+    for scan in scans:
+        ct, truth, neither = open_stored(scan)
+        result = segmenter.segment(ct, threshold=0.0, min_diameter_mm=0.0)
+        judged.append(judge_candidates(list(result.candidates), truth, ct.hu.shape, neither))
+    return judged
+
+
+def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 0) -> Card:
+    """Fit the scorer of a model on the training scans and write it, with the operating points, into its card.
+
+    Of a prepared cache these are the whole scans of the training side, at most ``most`` of them (0: all); else the six
+    scans of LIDC-IDRI that are always trained on.
+
+    Raises
+    ------
+    InputError
+        No such scan, or too little in them to fit a scorer.
+    """
     card = Card.read(folder / f"{name}.json")
     entry = find(name)
     if entry.card.sha256 != card.sha256:
@@ -54,12 +80,24 @@ def set_operating_points(name: str, folder: Path, sources: Sources) -> Card:
             f"the catalog's {name} is another file", path=folder, remedy="Name this folder in LUNGNODULESEG_WEIGHTS."
         )
     segmenter = Segmenter(engine_of(card, load_state(entry)), with_operating_points(card, None, []))
-    scans = judged_scans(segmenter, sources)
+    if sources.prepared:
+        stored = evenly(Store(sources.cache).scans("train"), most)
+        if len(stored) < 2:
+            raise InputError(
+                f"{len(stored)} whole scans of the training side are prepared, and a scorer needs two at least",
+                path=sources.cache,
+                remedy="Prepare with --scans all or train, and more cases; without operating points the model can be "
+                "used too.",
+            )
+        scans = judged_stored(segmenter, stored)
+        about = PREPARED_POINTS_SOURCE.format(scans=len(stored), patients=len({s.patient for s in stored}))
+    else:
+        scans, about = judged_scans(segmenter, sources), POINTS_SOURCE
     curve = operating_curve(scans, two_fold_scores(scans))
     points = operating_points(curve, FALSE_PER_SCAN)
     for point in points:
         point["default"] = point["name"] == DEFAULT_POINT
-        point["source"] = POINTS_SOURCE
+        point["source"] = about
     card = with_operating_points(card, fit_scorer(scans).to_dict(), points)
     card.write(folder / f"{name}.json")
     return card
@@ -83,7 +121,8 @@ def evaluate_scan(
         values = asdict(row)
         if clicks:
             seed = ct.kji_to_ras(np.array(truth.seed_kji(nodule), dtype=float))
-            clicked = segmenter.click(ct, positive_ras=[tuple(float(v) for v in seed)])
+            x, y, z = (float(v) for v in seed)
+            clicked = segmenter.click(ct, positive_ras=[(x, y, z)])
             values["click_dice"] = round(dice_3d(clicked.labels > 0, nodule, truth), 3)
         rows.append(values)
     return figures, rows

@@ -18,19 +18,16 @@ from LungNoduleSegLib.segmenter.segmenter import Segmenter
 from LungNoduleSegLib.weights import Card, save_weights
 from LungNoduleSegLib.weights.state import as_loaded
 from training.data.crops import Crops
-from training.data.split import describe, side
+from training.data.split import describe
 from training.engine import checkpoint
 from training.engine.architecture import config_from_dict
 from training.evaluate.crops import detailed_figures, figures_of, neighbours
 from training.publish.looks import log_look
+from training.publish.origin import data_text, is_lidc, parent_of, series_by_side
 from training.sources import Sources
 
 INTENDED_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
 LICENCE = "Apache-2.0"
-DATA = (
-    "LIDC-IDRI (Armato et al. 2011, CC BY 3.0): crops of 128x128 pixels around annotated nodules, and complete scans "
-    "of six training patients"
-)
 CROP_VIEWS = 8
 """Mirrored and turned views of a crop that are averaged."""
 
@@ -85,8 +82,10 @@ def positives(crops: Crops, part: str) -> np.ndarray:
 
 
 def figures(segmenter: Segmenter, crops: Crops, part: str) -> dict[str, dict[str, float | int]]:
-    """Figures of a model on the positive crops of one side of the split."""
+    """Figures of a model on the positive crops of one side of the split; none where it has no such crop."""
     index = positives(crops, part)
+    if len(index) == 0:
+        return {}
     found = detailed_figures(shipped_probability(segmenter, crops, index), crops, index)
     return {name: estimate.to_dict() for name, estimate in found.items()}
 
@@ -101,9 +100,12 @@ def calibrated(card: Card, network: nn.Module, crops: Crops) -> Card:
     """The card with the number of views of a crop, and the logit offset that is best for the validation patients.
 
     The mean over mirrored views falls where one of them misses; the offset moves the best threshold back to one half.
+    Without validation patients there is none.
     """
     card = with_crop_views(card, CROP_VIEWS, 0.0)
     index = positives(crops, "validation")
+    if len(index) == 0:
+        return card
     probability = shipped_probability(segmenter_of(card, network), crops, index)
     scores = {t: figures_of(probability, crops, index, threshold=t, repeats=1)["iou_pos"].value for t in THRESHOLDS}
     best = max(scores, key=lambda t: scores[t])
@@ -116,18 +118,15 @@ def with_crop_views(card: Card, views: int, offset: float) -> Card:
     return replace(card, postprocessing=post)
 
 
-def series_by_side(crops: Crops, sources: Sources) -> dict[str, list[str]]:
-    """Every SeriesInstanceUID that training or validation saw."""
-    seen: dict[str, set[str]] = {"train": {s.series for s in sources.scans()}, "validation": set()}
-    for patient, series in zip(crops.patients, crops.series):
-        part = side(str(patient))
-        if part in seen:
-            seen[part].add(str(series))
-    return {part: sorted(uids) for part, uids in seen.items()}
-
-
 def publish(
-    name: str, folder: Path, version: str, output: Path, sources: Sources, *, after: tuple[str, ...] = ()
+    name: str,
+    folder: Path,
+    version: str,
+    output: Path,
+    sources: Sources,
+    *,
+    after: tuple[str, ...] = (),
+    licence: str = LICENCE,
 ) -> Path:
     """Weights and card of a run; returns the card's path.
 
@@ -138,7 +137,7 @@ def publish(
     later, from the training scans (`training.publish.operating`).
     """
     network, published = network_of_run(folder)
-    crops = sources.crops()
+    crops, description, parent = sources.crops(), sources.description(), parent_of(sources, folder)
     card = Card(
         name=name,
         title=name.replace("-", " ").capitalize(),
@@ -154,10 +153,11 @@ def publish(
         },
         postprocessing={"mask_threshold": 0.5, "candidate_scorer": None},
         training={
-            "data": DATA,
-            "series": series_by_side(crops, sources),
+            "data": data_text(description, parent),
+            "series": series_by_side(crops, sources, parent),
             "split": describe(),
-            "prepared": sources.description(),
+            "started_from": {k: v for k, v in parent.items() if k != "series"} if parent else None,
+            "prepared": description,
             "samples": published.samples,
             "run": published.run,
             "earlier": [_earlier(sources, stage) for stage in after],
@@ -165,7 +165,7 @@ def publish(
         },
         metrics={},
         operating_points=(),
-        licence=LICENCE,
+        licence=licence,
         intended_use=INTENDED_USE,
         file=f"{name}.safetensors",
         sha256="0" * 64,  # not written yet; `save_weights` fills in both
@@ -173,9 +173,13 @@ def publish(
     )
     card = calibrated(card, network, crops)
     segmenter = segmenter_of(card, network)
-    measured = {part: figures(segmenter, crops, part) for part in ("test", "validation")}
-    log_look(sources.cache, folder.name, measured["test"])
-    card = replace(card, metrics={**measured, "reader_agreement": READER_AGREEMENT})
+    parts = {part: figures(segmenter, crops, part) for part in ("test", "validation")}
+    measured: dict[str, Any] = {part: found for part, found in parts.items() if found}
+    if "test" in measured:
+        log_look(sources.cache, folder.name, measured["test"])
+    if is_lidc(description):
+        measured["reader_agreement"] = READER_AGREEMENT
+    card = replace(card, metrics=measured)
     save_weights(output, card, {n: v.numpy() for n, v in network.state_dict().items()})
     return output / f"{name}.json"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
+from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from training.evaluate.whole_scans import RELEVANT_READERS, Truth, near_mark
@@ -34,10 +35,15 @@ class JudgedScan:
     """Readers of each annotated nodule of the scan."""
 
 
-def judge_candidates(candidates: list[Candidate], truth: Truth, shape: tuple[int, int, int]) -> JudgedScan:
-    """Truth of each candidate of a scan whose array has ``shape`` [k, j, i]."""
+def judge_candidates(
+    candidates: list[Candidate], truth: Truth, shape: tuple[int, int, int], neither: np.ndarray | None = None
+) -> JudgedScan:
+    """Truth of each candidate of a scan whose array has ``shape`` [k, j, i].
+
+    ``neither`` bool [k, j, i]: what touches it is a finding too.
+    """
     owner = np.zeros(shape, dtype=np.int16)
-    touched = np.zeros(shape, dtype=bool)
+    touched = np.zeros(shape, dtype=bool) if neither is None else neither.copy()
     for number, nodule in enumerate(truth.nodules, start=1):
         box = truth.box(nodule)
         owner[box][nodule.mask] = number
@@ -66,14 +72,18 @@ def fit_scorer(scans: list[JudgedScan], features: tuple[str, ...] = SCORER_FEATU
 
     Raises
     ------
-    ValueError
+    InputError
         When the scans hold no nodule or no false candidate.
     """
     pairs = [(c, k == "nodule") for s in scans for c, k in zip(s.candidates, s.kinds) if k != "finding"]
     x = np.array([[c.features[name] for name in features] for c, _ in pairs], dtype=np.float64)
     y = np.array([positive for _, positive in pairs], dtype=np.float64)
     if not 0 < y.sum() < len(y):
-        raise ValueError(f"Expected nodules and false candidates, got {int(y.sum())} nodules of {len(y)}")
+        raise InputError(
+            f"a scorer is fitted to nodules and false candidates, and the model finds {int(y.sum())} nodules among "
+            f"{len(y)} candidates in {len(scans)} scans",
+            remedy="Train for longer, or prepare more scans; without operating points the model can be used too.",
+        )
     mean, scale = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
     z = (x - mean) / scale
     weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
@@ -101,19 +111,21 @@ def two_fold_scores(scans: list[JudgedScan], features: tuple[str, ...] = SCORER_
 def operating_curve(scans: list[JudgedScan], scores: list[np.ndarray]) -> list[dict[str, float | int]]:
     """Raw counts at every useful threshold, from strict to sensitive.
 
-    ``found`` of ``nodules`` (three and more readers), ``found_any`` of ``nodules_any`` (any reader),
-    ``false_positives`` over all ``scans`` (candidates that touch no annotation and no mark).
+    ``found`` of ``nodules`` (three and more readers; where none has so many, all), ``found_any`` of ``nodules_any``
+    (any reader), ``false_positives`` over all ``scans`` (candidates that touch no annotation and no mark).
     """
+    several = any(readers >= RELEVANT_READERS for scan in scans for readers in scan.readers)
+    least = RELEVANT_READERS if several else 1
     levels = sorted({round(float(v), 4) for s in scores for v in s}, reverse=True)
-    return [_counts(scans, scores, level) for level in levels]
+    return [_counts(scans, scores, level, least) for level in levels]
 
 
-def _counts(scans: list[JudgedScan], scores: list[np.ndarray], threshold: float) -> dict[str, float | int]:
+def _counts(scans: list[JudgedScan], scores: list[np.ndarray], threshold: float, least: int) -> dict[str, float | int]:
     found = total = found_any = total_any = false = 0
     for scan, values in zip(scans, scores):
         kept = values >= threshold - 5e-5
         hits = set().union(*(h for h, k in zip(scan.hits, kept) if k)) if kept.any() else set()
-        relevant = {n for n, readers in enumerate(scan.readers) if readers >= RELEVANT_READERS}
+        relevant = {n for n, readers in enumerate(scan.readers) if readers >= least}
         found, total = found + len(hits & relevant), total + len(relevant)
         found_any, total_any = found_any + len(hits), total_any + len(scan.readers)
         false += sum(kind == "false" for kind, k in zip(scan.kinds, kept) if k)
@@ -125,7 +137,7 @@ def _counts(scans: list[JudgedScan], scores: list[np.ndarray], threshold: float)
 
 def operating_points(curve: list[dict[str, float | int]], per_scan: dict[str, float]) -> list[dict[str, object]]:
     """The most sensitive threshold with no more than so many false positives a scan, by name."""
-    points = []
+    points: list[dict[str, object]] = []
     for name, limit in per_scan.items():
         fitting = [p for p in curve if p["false_positives"] <= limit * p["scans"]]
         if fitting:
