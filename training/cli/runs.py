@@ -108,6 +108,12 @@ def train_run(
     fabric = launch(config.engine)
     with fabric.rank_zero_first():  # which may have to write the caches
         crops, scans = sources.crops(), sources.scans()
+    if not crops.positive[crops.on_side("train", config.protocol)].any():
+        raise InputError(
+            "no case of the training side has a nodule of more than 8 pixels",
+            path=sources.cache,
+            remedy="Prepare more cases: about three in four train, by the patient's name.",
+        )
     trainer = Trainer(config, crops, scans, sources.run(run), fabric)
 
     def say(text: str) -> None:
@@ -179,9 +185,10 @@ def check(
     index = validation_index(crops, config)
     if len(index) == 0:
         raise InputError(
-            "no case of the validation side has a nodule of more than 8 pixels", path=sources.cache,
-            remedy="Prepare more cases: about one in ten is a validation case, by its name.",
-        )  # fmt: skip
+            "no case of the validation side has a nodule of more than 8 pixels",
+            path=sources.cache,
+            remedy="Prepare more cases: about one patient in ten validates, by the patient's name.",
+        )
     found = evaluate_crops(
         network, crops, index, published.normalisation,
         slices=config.network.input_slices, precision=best_precision(),
