@@ -73,7 +73,7 @@ def train(
         mine_every=mine_every, validate_every=validate_every, patience=patience, protocol=protocol, engine=engine,
     )  # fmt: skip
     sources = Sources.find(data, cache)
-    start = {"init": init, "from_model": from_model, "threads": threads}
+    start: dict[str, Any] = {"init": init, "from_model": from_model, "threads": threads}
     if slurm is None:
         train_run(config, sources, run, **start)
         return
