@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from LungNoduleSegLib.errors import InputError
 from training.lidc.database import Scan, database_path, read_scans
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """The training commands switch them off for the whole process; the next test gets them back."""
+    yield
+    import torch
+
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,11 @@ class ArrayWriter:
         np.lib.format.write_array_header_2_0(head, header)
         with disk_errors(self.path):
             self._stream = self.path.open("wb")
-            self._write(memoryview(head.getvalue()))
+            try:
+                self._write(memoryview(head.getvalue()))
+            except BaseException:
+                self._stream.close()
+                raise
         return self
 
     def append(self, part: np.ndarray) -> None:

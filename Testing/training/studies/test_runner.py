@@ -14,7 +14,6 @@ from safetensors.numpy import load_file
 
 from LungNoduleSegLib.errors import InputError
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, disc_crops, made_scan
-from training.data.sampling import Sampler
 from training.engine.architecture import build_any, config_from_dict
 from training.metrics import iou
 from training.report.results import read_results
@@ -170,7 +169,6 @@ def test_scans_of_test_patients_give_negatives_and_are_not_trained_on(material: 
     assert read.images.negative.sum() == len(lines)
 
 
-@pytest.mark.skipif("protocol" not in Sampler.__dataclass_fields__, reason="the sampler knows no protocol yet")
 def test_a_run_on_the_leaky_split_says_so_and_lies_apart(tmp_path):
     """Test images are other slices of nodules that were trained on; a scan of a test patient is no negative there."""
     crops = disc_crops((TRAIN, VALIDATION, TEST), nodules_each=8)
