@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.weights.files import sha256_of
 
 REQUIREMENT = "pyradiomics==3.0.1"
 ARCHIVE = "pyradiomics-3.0.1.tar.gz"
@@ -73,7 +74,7 @@ def cache_folder() -> Path:
 def cached_sample(folder: Path | None = None) -> Sample | None:
     """The sample in the cache, checked; None where it is absent or damaged."""
     folder = folder or cache_folder()
-    if all((folder / name).is_file() and sha256(folder / name) == wanted for name, wanted in MEMBERS.items()):
+    if all((folder / name).is_file() and sha256_of(folder / name) == wanted for name, wanted in MEMBERS.items()):
         return Sample(folder / "lung1_image.nrrd", folder / "lung1_label.nrrd")
     return None
 
@@ -176,7 +177,7 @@ def check_archive(archive: Path) -> None:
     size = archive.stat().st_size
     if size != ARCHIVE_BYTES:
         raise InputError(f"has {size:,} bytes instead of {ARCHIVE_BYTES:,}", path=archive.name, remedy=USE_LOCAL)
-    if sha256(archive) != ARCHIVE_SHA256:
+    if sha256_of(archive) != ARCHIVE_SHA256:
         raise InputError("its SHA-256 is not the published one", path=archive.name, remedy=USE_LOCAL)
 
 
@@ -192,12 +193,3 @@ def _extract(archive: Path, temporary: Path, folder: Path) -> None:
             partial = temporary / name
             partial.write_bytes(content)
             partial.replace(folder / name)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
