@@ -17,11 +17,15 @@ standard error.
 
 With ``--serve`` each of them carries the job's ``id``.
 
-A job is a JSON object: ``command`` ("segment", "click" or "load"), ``output`` (path of the .npz; the record is written
-beside it as .json), ``model``, ``device``, and the CT as ``ct`` (a path, with ``series``) or ``volume`` (an .npz with
-``hu`` int16 [k, j, i], ``ijk_to_ras`` and optionally ``series_uid`` and ``study_uid``); for "segment" ``roi``,
-``threshold``, ``min_diameter_mm``, ``lung_mask`` (an .npy, bool [k, j, i]); for "click" ``positive_ras`` and
-``negative_ras``. A line ``{"cancel": true}``, or the end of standard input, ends the running job.
+A job is a JSON object: ``command`` ("segment", "click", "load" or "check"), ``output`` (path of the .npz; the record is
+written beside it as .json), ``model``, ``device``, ``threads`` (of the CPU), and the CT as ``ct`` (a path, with
+``series``) or ``volume`` (an .npz with ``hu`` int16 [k, j, i], ``ijk_to_ras`` and optionally ``series_uid`` and
+``study_uid``); for "segment" ``roi``, ``threshold``, ``min_diameter_mm``, ``lung_mask`` (an .npy, bool [k, j, i]); for
+"click" ``positive_ras``, ``negative_ras`` and ``base`` (``{"labels": an .npz}`` with ``mask``, bool [k, j, i], and
+``offset_kji``: the segment that the points change). With ``probability`` true the probabilities of the voxels are
+written beside the result as .probability.npz (``probability``, float16 [k, j, i]), and "result" names the file as
+``probability``. "check" needs neither CT nor output, and no package either: its "result" says what there is (see
+:mod:`LungNoduleSegLib.client.probe`). A line ``{"cancel": true}``, or the end of standard input, ends the running job.
 """
 
 from __future__ import annotations
@@ -38,16 +42,19 @@ import traceback
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from LungNoduleSegLib import __version__
 from LungNoduleSegLib.errors import Cancelled, InputError, LungNoduleSegError
 
-COMMANDS = ("segment", "click", "load")
+COMMANDS = ("segment", "click", "load", "check")
 _KEYS = frozenset(
-    ("id", "command", "output", "model", "device", "ct", "series", "volume", "roi", "threshold", "min_diameter_mm",
-     "lung_mask", "positive_ras", "negative_ras")
+    ("id", "command", "output", "model", "device", "threads", "ct", "series", "volume", "roi", "threshold",
+     "min_diameter_mm", "lung_mask", "positive_ras", "negative_ras", "base", "probability")
 )  # fmt: skip
+
+ORPHAN_S = 5.0
+"""A process that nobody listens to any more ends after this time, whatever it is busy with."""
 
 
 class Channel:
@@ -137,12 +144,16 @@ class Worker:
     def _do(
         self, job: dict[str, Any], progress: Callable[[float, str], None], cancel: Callable[[], bool]
     ) -> dict[str, Any]:
+        started, begun = datetime.now(timezone.utc), time.perf_counter()
+        if job["command"] == "check":
+            from LungNoduleSegLib.client.probe import probe
+
+            return probe(job.get("model"), job.get("device") or "auto", job.get("threads"), progress, cancel)
+        progress(0.0, "Reading the CT")  # before any import that takes time: the panel sees that the job has arrived
         from LungNoduleSegLib.report.record import run_record, write_json
         from LungNoduleSegLib.report.saved import save_result
         from LungNoduleSegLib.report.text import headline
 
-        started, begun = datetime.now(timezone.utc), time.perf_counter()
-        progress(0.0, "Reading the CT")
         ct = self._load_ct(job)
         self._stop_if(cancel)
         progress(0.02, "Loading the model")
@@ -161,14 +172,26 @@ class Worker:
                 cancel=cancel,
             )
         else:
-            result = segmenter.click(ct, positive_ras=job["positive_ras"], negative_ras=job.get("negative_ras") or [])
+            result = segmenter.click(
+                ct,
+                positive_ras=job.get("positive_ras") or [],
+                negative_ras=job.get("negative_ras") or [],
+                base=_load_base(job.get("base")),
+                progress=lambda fraction, message="": progress(0.05 + 0.93 * fraction, message),
+                cancel=cancel,
+            )
         self._stop_if(cancel)
         target = Path(job["output"])
         record_path = target.with_suffix(".json")
+        beside = {}
+        if job.get("probability"):
+            beside["probability"] = _save_probability(target.with_suffix(".probability.npz"), result)
+            self._stop_if(cancel, beside["probability"])
         save_result(target, result)
         seconds = {"total": time.perf_counter() - begun}
+        files = [target.name, *(path.name for path in beside.values())]
         record = run_record(
-            result, command=job["command"], started=started, seconds=seconds, files=[target.name], left_out={}
+            result, command=job["command"], started=started, seconds=seconds, files=files, left_out={}
         )
         partial = record_path.with_name(record_path.name + ".part")
         write_json(partial, record)
@@ -176,14 +199,17 @@ class Worker:
         return {
             "npz": str(target),
             "json": str(record_path),
+            **{name: str(path) for name, path in beside.items()},
             "nodules": len(result.nodules),
             "headline": headline(result),
             "seconds": round(seconds["total"], 3),
         }
 
     @staticmethod
-    def _stop_if(cancel: Callable[[], bool]) -> None:
+    def _stop_if(cancel: Callable[[], bool], *written: Path) -> None:
         if cancel():
+            for path in written:
+                path.unlink(missing_ok=True)
             raise Cancelled("cancelled")
 
     def _load_ct(self, job: dict[str, Any]) -> Any:
@@ -196,10 +222,10 @@ class Worker:
     def _load_segmenter(self, job: dict[str, Any]) -> Any:
         from LungNoduleSegLib.segmenter import load_segmenter
 
-        key = (job["model"], job.get("device") or "auto")
+        key = (job["model"], job.get("device") or "auto", job.get("threads"))
         if self._segmenter is None or self._segmenter[0] != key:
             self._segmenter = None
-            self._segmenter = (key, load_segmenter(key[0], device=key[1]))
+            self._segmenter = (key, load_segmenter(key[0], device=key[1], threads=key[2]))
         return self._segmenter[1]
 
 
@@ -212,8 +238,11 @@ def check_job(job: Any) -> dict[str, Any]:
         raise InputError(f"Expected a job to have the keys {sorted(_KEYS)}, got {unknown}")
     if job.get("command") not in COMMANDS:
         raise InputError(f"Expected `command` to be one of {COMMANDS}, got {job.get('command')!r}")
+    if job["command"] == "check":
+        return job
     needed = ["model"] + ([] if job["command"] == "load" else ["output"])
-    needed += ["positive_ras"] if job["command"] == "click" else []
+    changes = job.get("base") and job.get("negative_ras")
+    needed += ["positive_ras"] if job["command"] == "click" and not changes else []
     missing = [name for name in needed if not job.get(name)]
     if missing:
         raise InputError(f"Expected a job `{job['command']}` to have {', '.join(missing)}")
@@ -277,6 +306,35 @@ def _load_mask(path: str | None) -> Any:
         raise InputError(f"is no lung mask ({error})", path=path) from error
 
 
+def _load_base(base: Any) -> tuple[tuple[int, int, int], Any] | None:
+    if base is None:
+        return None
+    import numpy as np
+
+    path = base.get("labels") if isinstance(base, dict) else None
+    if not isinstance(path, str):
+        raise InputError(f"Expected `base` to be an object with `labels`, got {base!r}")
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            k, j, i = (int(v) for v in data["offset_kji"])
+            return (k, j, i), data["mask"].astype(bool)
+    except Exception as error:  # a damaged archive raises many kinds
+        raise InputError(f"is no segment with `mask` and `offset_kji` ({error})", path=path) from error
+
+
+def _save_probability(path: Path, result: Any) -> Path:
+    import numpy as np
+
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, probability=result.probability().astype(np.float16, copy=False))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
 def _private_output() -> IO[str]:
     """Standard output for events alone: whatever else writes to it, C libraries included, reaches standard error."""
     sys.stdout.flush()
@@ -296,6 +354,7 @@ def main(arguments: list[str]) -> int:
     channel = Channel(sys.stdin, _private_output())
     worker = Worker(channel)
     channel.emit("ready", version=__version__, pid=os.getpid())
+    threading.Thread(target=_end_with, args=(channel,), name="runner-orphan", daemon=True).start()
     if arguments[0] == "--serve":
         channel.listen()
         return _serve(channel, worker)
@@ -317,8 +376,19 @@ def _serve(channel: Channel, worker: Worker) -> int:
         worker.do(job, number, id=job.get("id") if isinstance(job, dict) else None)
 
 
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
+def _end_with(channel: Channel) -> None:
+    channel.closed.wait()
+    time.sleep(ORPHAN_S)
+    os._exit(Cancelled.exit_code)
+
+
+def run(arguments: list[str]) -> NoReturn:
+    """Runs one job or serves, and ends the process."""
+    code = main(arguments)
     sys.stderr.flush()
     # Threads of numerical libraries must not keep a process alive that the panel waits for.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

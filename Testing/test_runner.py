@@ -243,6 +243,28 @@ def test_cancellation_counts_for_the_jobs_read_before_it_only():
     reader.close()
 
 
+_BUSY = """
+import sys, time
+from LungNoduleSegLib import runner
+runner.ORPHAN_S = 0.2
+runner.Worker.do = lambda *job, **tags: time.sleep(120)
+runner.run(sys.argv[1:])
+"""
+
+
+def test_a_process_that_nobody_listens_to_ends_whatever_it_does(tmp_path):
+    job = write_job(tmp_path, command="load", volume="v.npz")
+    busy = subprocess.Popen(
+        [sys.executable, "-c", _BUSY, str(job)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env=library_environment(), cwd=ROOT,
+    )  # fmt: skip
+    with busy:
+        assert json.loads(busy.stdout.readline())["event"] == "ready"
+        assert busy.poll() is None
+        busy.stdin.close()
+        assert busy.wait(timeout=WAIT_S) == 130
+
+
 def test_lost_reader_counts_as_the_end():
     class Gone(io.StringIO):
         def write(self, text):
@@ -261,6 +283,8 @@ def test_lost_reader_counts_as_the_end():
         ({"command": "segment", "model": "m", "ct": "x"}, "output"),
         ({"command": "segment", "ct": "x", "output": "o"}, "model"),
         ({"command": "click", "model": "m", "ct": "x", "output": "o"}, "positive_ras"),
+        ({"command": "click", "model": "m", "ct": "x", "output": "o", "negative_ras": [[0, 0, 0]]}, "positive_ras"),
+        ({"command": "click", "model": "m", "ct": "x", "output": "o", "base": {"labels": "b"}}, "positive_ras"),
         ({"command": "load", "model": "m"}, "either `ct` or `volume`"),
         ({"command": "load", "model": "m", "ct": "x", "volume": "y"}, "either `ct` or `volume`"),
         ({"command": "load", "model": "m", "ct": "x", "modle": "y"}, "modle"),
@@ -284,6 +308,88 @@ def test_bad_volume_and_mask_are_named(tmp_path, store, monkeypatch):
     job = {"command": "segment", "model": "tiny", "volume": str(tmp_path / "volume.npz"), "output": "o.npz"}
     assert Worker(talk).do(job) == 2
     assert events(sink)[-1]["path"] == str(tmp_path / "volume.npz")
+
+
+@pytest.fixture
+def worker(store, monkeypatch):
+    """A worker in this process, and a function that does a job on it and gives its last event."""
+    monkeypatch.setenv("LUNGNODULESEG_WEIGHTS", str(store))
+    talk, sink = channel()
+    one = Worker(talk)
+
+    def do(**job) -> dict:
+        one.do({"model": "tiny", "device": "cpu", **job})
+        return events(sink)[-1]
+
+    return do
+
+
+def test_probabilities_are_written_beside_the_result_when_asked_for(worker, volume, tmp_path):
+    ct = phantom()
+    (k, j, i, _), _ = NODULES
+    click = {"command": "click", "volume": str(volume), "positive_ras": [ct.kji_to_ras((k, j, i)).tolist()]}
+    without = worker(**click, output=str(tmp_path / "a.npz"))
+    assert without["event"] == "result" and "probability" not in without
+    event = worker(**click, output=str(tmp_path / "b.npz"), probability=True)
+    assert event["probability"] == str(tmp_path / "b.probability.npz")
+    with np.load(event["probability"]) as data:
+        values = data["probability"]
+    assert values.dtype == np.float16 and values.shape == ct.shape
+    labels = load_result(tmp_path / "b.npz", ct).labels
+    assert values[labels > 0].min() > 0.3 and values.max() <= 1 and (values == 0).mean() > 0.9
+    assert json.loads((tmp_path / "b.json").read_text())["files"] == ["b.npz", "b.probability.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.json", "a.npz", "b.json", "b.npz", "b.probability.npz",
+    ]  # fmt: skip
+
+
+def test_a_click_changes_the_segment_that_it_is_given(worker, volume, tmp_path):
+    ct = phantom()
+    (k, j, i, _), _ = NODULES
+    mask = np.ones((3, 9, 9), bool)
+    np.savez(tmp_path / "base.npz", mask=mask, offset_kji=np.array([k - 1, j - 4, i - 4]))
+    corner = ct.kji_to_ras((k - 1, j - 4, i - 4)).tolist()
+    click = {"command": "click", "volume": str(volume), "output": str(tmp_path / "r.npz")}
+    event = worker(**click, negative_ras=[corner], base={"labels": str(tmp_path / "base.npz")})
+    assert event["event"] == "result", event
+    result = load_result(tmp_path / "r.npz", ct)
+    assert 0 < (result.labels == 1).sum() < mask.sum() and result.kind == "SEMIAUTOMATIC"
+    assert result.labels[k - 1, j - 4, i - 4] == 0 and result.labels[k, j, i] == 1
+    for base, said in (({"labels": str(volume)}, "no segment"), ("base.npz", "Expected `base`")):
+        error = worker(**click, negative_ras=[corner], base=base)
+        assert error["event"] == "error" and said in error["message"]
+
+
+def test_threads_are_set_for_the_job(worker, volume):
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        assert worker(command="load", volume=str(volume), threads=1)["event"] == "result"
+        assert torch.get_num_threads() == 1
+        assert worker(command="load", volume=str(volume), threads=2)["event"] == "result"
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_check_needs_neither_ct_nor_output(worker):
+    event = worker(command="check")
+    assert event["event"] == "result" and event["missing"] == [] and event["devices"][0]["name"] == "cpu"
+    assert event["precision"] is not None and event["seconds_a_tile_batch"] > 0
+
+
+def test_a_click_can_be_cancelled(store, volume, tmp_path, monkeypatch):
+    monkeypatch.setenv("LUNGNODULESEG_WEIGHTS", str(store))
+    talk, sink = channel()
+    seen = []
+    monkeypatch.setattr(talk, "cancelled", lambda number: any("Segmenting" in line for line in seen))
+    emit = talk.emit
+    monkeypatch.setattr(talk, "emit", lambda event, **fields: (seen.append(str(fields)), emit(event, **fields)))
+    point = phantom().kji_to_ras(NODULES[0][:3]).tolist()
+    job = {"command": "click", "model": "tiny", "device": "cpu", "volume": str(volume), "positive_ras": [point]}
+    assert Worker(talk).do({**job, "output": str(tmp_path / "r.npz")}) == 130
+    assert events(sink)[-1]["event"] == "cancelled" and not list(tmp_path.iterdir())
 
 
 def test_errors_become_events():

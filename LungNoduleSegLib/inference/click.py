@@ -207,11 +207,14 @@ def _closed(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: tuple[float, 
     return closed[:, r[0] : -r[0], r[1] : -r[1]] | mask
 
 
-def combine(ct: CT, regions: Sequence[SeedRegion], positive: Sequence[Voxel], negative: Sequence[Voxel]) -> SeedRegion:
+def combine(
+    ct: CT, regions: Sequence[SeedRegion], positive: Sequence[Voxel], negative: Sequence[Voxel]
+) -> SeedRegion | None:
     """All clicks together: the union of what the positive ones mean, less what the negative ones take from it.
 
     Every positive point ends inside and every negative one outside; the order of the clicks does not matter; what no
-    negative click reaches stays as the positive ones made it.
+    negative click reaches stays as the positive ones made it. None if nothing is left, which takes a region without a
+    positive point in it.
     """
     low = np.min([r.offset_kji for r in regions], axis=0)
     high = np.max([np.add(r.offset_kji, r.mask.shape) for r in regions], axis=0)
@@ -229,7 +232,8 @@ def combine(ct: CT, regions: Sequence[SeedRegion], positive: Sequence[Voxel], ne
     hu = ct.hu[tuple(slice(a, b) for a, b in zip(low, high))]
     kept = partition(mask, hu, probability, ct.spacing_mm, placed(positive), placed(negative))
     box = tight(kept)
-    assert box is not None
+    if box is None:
+        return None
     offset = tuple(int(a) + s.start for a, s in zip(low, box))
     warning = " ".join(dict.fromkeys(r.warning for r in regions if r.warning))
     grown = regions[0].grown if len(regions) == 1 else None

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.base import base_region
 from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.click import ClickSettings, SeedRegion, Voxel, combine, segment_seed
 from LungNoduleSegLib.inference.engine import Engine
@@ -209,15 +210,22 @@ class Segmenter:
         negative_ras: Sequence[Point] = (),
         progress: Progress | None = None,
         cancel: Cancel | None = None,
+        *,
+        base: tuple[Voxel, NDArray] | None = None,
     ) -> Result:
         """Segment the nodule at a point, and refine it by further points.
 
         Parameters
         ----------
         positive_ras
-            Points (x, y, z) in RAS mm that lie in the nodule; at least one.
+            Points (x, y, z) in RAS mm that lie in the nodule; at least one, unless there is a ``base``.
         negative_ras
             Points that do not. Positive points end inside, negative ones outside, in whatever order they are given.
+        progress, cancel
+            ``progress(fraction, message)``; ``cancel() -> bool`` is polled between batches.
+        base
+            A segment that the points change, ``(offset_kji, mask)`` with a bool mask [k, j, i] on the CT's grid:
+            positive points add what they mean, negative ones cut from all of it. One point of either kind is enough.
 
         Returns
         -------
@@ -228,25 +236,32 @@ class Segmenter:
         Raises
         ------
         InputError
-            No positive point, a point outside of the CT, or the same voxel clicked both ways.
+            No positive point, a point outside of the CT, the same voxel clicked both ways, or a ``base`` that does not
+            lie in the CT or of which nothing would be left.
         Cancelled
         """
         start = time.perf_counter()
         monitor = Monitor(progress, cancel)
         view = self._axial(ct)
         positive, negative = self._voxels(ct, view, positive_ras), self._voxels(ct, view, negative_ras)
-        if not positive:
+        if not positive and not (base is not None and negative):
             raise InputError("a click needs a positive point", remedy="Give one point inside of the nodule.")
         both = set(positive) & set(negative)
         if both:
             raise InputError(
                 "a positive and a negative point lie in the same voxel", remedy="Move one of them, or remove it."
             )
+        part = None if base is None else base_region(view, base, positive, negative)
+        seeds = [*positive, *(() if part is None else part.anchors)]
         regions = []
-        for n, seed in enumerate(positive):
-            monitor.stage(n / len(positive), (n + 1) / len(positive), "Segmenting")
+        for n, seed in enumerate(seeds):
+            monitor.stage(n / len(seeds), (n + 1) / len(seeds), "Segmenting")
             regions.append(self._region(view.ct, seed, monitor))
-        whole = combine(view.ct, regions, positive, negative)
+        if part is not None:
+            regions = part.changed(regions)
+        whole = combine(view.ct, regions, seeds, negative)
+        if whole is None:
+            raise InputError("nothing would be left of the segment", remedy="Delete it instead, or move the point.")
         candidate = self._candidate(view, whole)
         monitor.stage(0.99, 1.0, "Segmenting")
         monitor.step(1.0)
@@ -270,6 +285,7 @@ class Segmenter:
                 **self._parameters(),
                 "positive_ras": [list(map(float, p)) for p in positive_ras],
                 "negative_ras": [list(map(float, p)) for p in negative_ras],
+                **({} if base is None else {"changes_a_segment": True}),
             },
             seconds={"click": time.perf_counter() - start},
             warnings=(*self._warnings(ct), *([whole.warning] if whole.warning else [])),

@@ -191,3 +191,87 @@ def test_unusual_pixels_are_remarked(segmenter):
     ct, lung = thorax(shape=(20, 150, 150), spacing=(2.5, 1.4, 1.4), balls=[(10, 75, 42, 7.0, 40)])
     result = segmenter.segment(ct, lung_mask=lung)
     assert any("1.40 x 1.40 mm" in w and "too small" in w for w in result.warnings)
+
+
+def as_base(mask, *, grow: int = 0):
+    """A mask on the CT's grid as a segment to change, in a box that is larger than need be."""
+    box = [(max(int(a.min()) - grow, 0), int(a.max()) + 1 + grow) for a in np.nonzero(mask)]
+    return tuple(low for low, _ in box), mask[tuple(slice(*pair) for pair in box)]
+
+
+def ras(ct, kji):
+    return tuple(ct.kji_to_ras(kji))
+
+
+def test_positive_points_add_to_a_segment(segmenter, scene):
+    ct, _ = scene
+    base = ball_mask(ct, 25, 90, 160, 3.0)
+    alone = segmenter.click(ct, [ras(ct, BALLS[0][:3])]).labels == 1
+    result = segmenter.click(ct, [ras(ct, BALLS[0][:3])], base=as_base(base, grow=2))
+    np.testing.assert_array_equal(result.labels == 1, base | alone)
+    assert result.kind == "SEMIAUTOMATIC" and result.parameters["changes_a_segment"] is True
+    # What the network sees in the segment is asked, not made up.
+    assert 0.5 < result.nodules[0].probability <= 0.95 + 1e-3
+    assert result.probability()[base].mean() > 0.5
+
+
+def test_a_negative_point_cuts_from_a_segment_that_has_no_points(segmenter):
+    ct, _ = thorax(balls=[BALLS[1]], vessels=[(90, 160, 1, 60)])
+    nodule = ball_mask(ct, *BALLS[1][:4])
+    vessel = np.zeros(ct.shape, bool)
+    vessel[15:36, 89:92, 159:162] = True
+    result = segmenter.click(ct, [], [ras(ct, (34, 90, 160)), ras(ct, (16, 90, 160))], base=as_base(nodule | vessel))
+    mask = result.labels == 1
+    assert not mask[34, 90, 160] and not mask[16, 90, 160]
+    assert not (mask & ~(nodule | vessel)).any()
+    assert mask[nodule].mean() > 0.95 and dice(mask, nodule) > 0.93
+    # On the segment's own middle it leaves a part of it.
+    half = segmenter.click(ct, [], [ras(ct, (25, 90, 160))], base=as_base(nodule)).labels == 1
+    assert not half[25, 90, 160] and 0 < half.sum() < nodule.sum() and not (half & ~nodule).any()
+
+
+def test_a_negative_point_in_a_stray_part_removes_the_part(segmenter, scene):
+    ct, _ = scene
+    nodule, stray = ball_mask(ct, *BALLS[0][:4]), ball_mask(ct, 12, 120, 90, 2.0)
+    result = segmenter.click(ct, [], [ras(ct, (12, 120, 90))], base=as_base(nodule | stray))
+    np.testing.assert_array_equal(result.labels == 1, nodule)
+    beside = segmenter.click(ct, [], [ras(ct, (12, 60, 60))], base=as_base(nodule | stray))
+    np.testing.assert_array_equal(beside.labels == 1, nodule | stray)
+
+
+def test_points_in_a_segment_speak_for_it(segmenter):
+    """With a positive point in it nothing else holds on to what a negative point cuts."""
+    ct, _ = thorax(balls=[BALLS[0]])
+    nodule, other = ball_mask(ct, *BALLS[0][:4]), ball_mask(ct, 12, 110, 76, 10.0)
+    both = nodule | other  # most of it is wrong
+    mask = segmenter.click(ct, [ras(ct, (12, 110, 60))], [ras(ct, (12, 110, 76))], base=as_base(both)).labels == 1
+    np.testing.assert_array_equal(mask, nodule)
+
+
+def test_a_segment_of_an_oblique_coronal_grid_is_changed_alike(segmenter):
+    ct, _ = thorax(balls=[BALLS[1]], vessels=[(90, 160, 1, 60)])
+    base = ball_mask(ct, *BALLS[1][:4])
+    base[15:36, 89:92, 159:162] = True
+    order, flips = (1, 0, 2), (True, False, False)
+    other = turned(ct, order, flips)
+    other_base = base.transpose(order)[::-1]
+    straight = segmenter.click(ct, [], [ras(ct, (34, 90, 160))], base=as_base(base))
+    result = segmenter.click(other, [], [ras(ct, (34, 90, 160))], base=as_base(other_base))
+    np.testing.assert_array_equal(result.labels, straight.labels.transpose(order)[::-1])
+
+
+@pytest.mark.parametrize(
+    ("base", "negative", "finding"),
+    [
+        (((0, 0, 0), np.zeros((2, 2, 2), bool)), (12, 110, 60), "not empty"),
+        (((0, 0), np.ones((2, 2), bool)), (12, 110, 60), "not empty"),
+        (((-1, 110, 60), np.ones((2, 2, 2), bool)), (12, 110, 60), "does not lie in this CT"),
+        (((12, 110, 219), np.ones((2, 2, 2), bool)), (12, 110, 60), "does not lie in this CT"),
+        (((12, 110, 60), np.ones((1, 1, 1), bool)), (12, 110, 60), "nothing would be left"),
+        (((12, 110, 60), np.ones((2, 2, 2), bool)), None, "needs a positive point"),
+    ],
+)
+def test_a_segment_to_change_is_checked(segmenter, scene, base, negative, finding):
+    ct, _ = scene
+    with pytest.raises(InputError, match=finding):
+        segmenter.click(ct, [], [] if negative is None else [ras(ct, negative)], base=base)
