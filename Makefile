@@ -6,11 +6,14 @@
 #            them on a machine without a prepared wheel, add pip's --index-url with PyTorch's own index of CPU builds
 #            (the address stands on PyTorch's "Get started" page): make demo TORCH="torch==2.13.0 --index-url ADDRESS"
 #   CT       a CT (DICOM folder, NRRD, NIfTI, MHA) for the demo instead of the sample that it would download
+#   SLICER   the Slicer that `make package` is for; PACKAGE_ARGS takes more (--os win, --slicer-revision REVISION; -h)
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 CT ?=
 DEMO ?= demo
+SLICER ?= 5.12
+PACKAGE_ARGS ?=
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
@@ -21,7 +24,7 @@ SLICER_TESTS := $(wildcard Testing/mrml Testing/LungNoduleSeg Testing/slicer_har
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment demo test test-all lint pytest pytest-all benchmark wheel cmake-lists clean
+.PHONY: help environment demo test test-all lint pytest pytest-all benchmark wheel package cmake-lists clean
 
 help:
 	@echo "make demo         segment a public chest CT with each shipped model (CT=path takes your own), write $(DEMO)/"
@@ -29,7 +32,8 @@ help:
 	@echo "make test-all     the same with the slow tests"
 	@echo "make lint         linters and type check only"
 	@echo "make benchmark    seconds and peak memory: every script of benchmarks/ on CT=path"
-	@echo "make wheel        the installable package, into dist/"
+	@echo "make wheel        the Python package, into dist/"
+	@echo "make package      the extension for Slicer's Extensions Manager, into dist/ (SLICER=X.Y, here $(SLICER)); needs CMake only"
 	@echo "make cmake-lists  write the tree's files into the CMake lists that package the Slicer extension"
 	@echo "make clean        remove the environment and what the other targets wrote"
 
@@ -84,6 +88,9 @@ benchmark: $(VENV)/package.stamp
 
 wheel: $(VENV)/test.stamp
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+package:
+	PATH="$(abspath $(BIN)):$$PATH" $(PYTHON) -m Testing.packaging.build_package --slicer $(SLICER) $(PACKAGE_ARGS)
 
 cmake-lists:
 	$(PYTHON) Testing/packaging/cmake_lists.py --write

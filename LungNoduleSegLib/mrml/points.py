@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import slicer
 
 if TYPE_CHECKING:
-    from .read import SceneNodules
+    from collections.abc import Sequence
+
+    from .rows import ReviewRow
     from .transaction import SceneTransaction
 
 # Small beside a nodule, so that the point marks it without hiding it.
@@ -15,10 +17,11 @@ _GLYPH_SCALE = 1.5
 _TEXT_SCALE = 2.5
 
 
-def fill_points(transaction: SceneTransaction, node, nodules: SceneNodules, volume_node) -> None:
-    """Make the control points of `node` the centroids of `nodules`: label = segment name, description = UID.
+def fill_points(transaction: SceneTransaction, node, rows: Sequence[ReviewRow], volume_node) -> None:
+    """Make the control points of `node` the centroids of the nodules: label = segment name, description = UID.
 
-    The node follows the CT's parent transform; positions are set in world RAS mm, so both are right at once.
+    The node follows the CT's parent transform; positions are set in world RAS mm, so both are right at once. The points
+    of rejected nodules are hidden. Points that stay are still selected, or not, as before.
     """
     before = slicer.vtkMRMLMarkupsFiducialNode()
     before.CopyContent(node)
@@ -36,11 +39,20 @@ def fill_points(transaction: SceneTransaction, node, nodules: SceneNodules, volu
         display.SetGlyphScale(_GLYPH_SCALE)
         display.SetTextScale(_TEXT_SCALE)
         display.SetSelectedColor(1.0, 0.85, 0.2)
-    node.SetLocked(False)  # a locked list refuses new points
-    node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-    node.RemoveAllControlPoints()
-    for nodule, name in zip(nodules.nodules, nodules.names, strict=True):
-        index = node.AddControlPointWorld(nodule.centroid_ras, name)
-        node.SetNthControlPointDescription(index, nodule.uid)
-        node.SetNthControlPointLocked(index, True)
-    node.SetLocked(True)  # the points follow the segments; dragging one would only make it wrong
+    numbers = range(node.GetNumberOfControlPoints())
+    selected = {node.GetNthControlPointDescription(n): bool(node.GetNthControlPointSelected(n)) for n in numbers}
+    modifying = node.StartModify()  # views are drawn once, not for every point
+    try:
+        node.SetLocked(False)  # a locked list refuses new points
+        node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+        node.RemoveAllControlPoints()
+        for row in rows:
+            index = node.AddControlPointWorld(row.nodule.centroid_ras, row.name)
+            node.SetNthControlPointDescription(index, row.nodule.uid)
+            node.SetNthControlPointVisibility(index, row.status != "rejected")
+            # New points look like most: selected as Slicer makes them, unless one is highlighted among the others.
+            node.SetNthControlPointSelected(index, selected.get(row.nodule.uid, all(selected.values())))
+            node.SetNthControlPointLocked(index, True)
+        node.SetLocked(True)  # the points follow the segments; dragging one would only make it wrong
+    finally:
+        node.EndModify(modifying)

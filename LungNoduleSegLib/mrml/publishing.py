@@ -16,18 +16,22 @@ from .geometry import labelmap, numpy_matrix, to_world, volume_to_world
 from .hierarchy import place_beside
 from .points import fill_points
 from .read import SceneNodules, nodule_labels, read_nodules
+from .segment_voxels import LABELMAP
 from .segments import SegmentRecord, nodule_mask, segment_records
 from .table import fill_table
 from .transaction import SceneTransaction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from LungNoduleSegLib.ct import CT
     from LungNoduleSegLib.segmenter import Result
+
+    from .rows import ReviewRow
 
 # The segmentation node refers to the other two nodes, so that a loaded scene knows what belongs together.
 POINTS_ROLE = "LungNoduleSeg.Points"
 TABLE_ROLE = "LungNoduleSeg.Table"
-_LABELMAP = "Binary labelmap"
 # Two grids are the same when no voxel centre of one lies further from the other's than this.
 _SAME_PLACE_MM = 1e-3
 
@@ -71,7 +75,7 @@ def publish(
     InputError
         If the result is not on the grid of `volume_node`. Whatever the error: the scene is then as it was before.
     """
-    _check_same_grid(result, volume_node)
+    check_same_grid(result, volume_node)
     if not result.nodules:
         return None
     scene = volume_node.GetScene()
@@ -85,9 +89,16 @@ def publish(
         if is_new and show_3d:
             _show_3d(segmentation_node)
         nodules = read_nodules(segmentation_node, volume_node, ct=result.ct)
-        points, table = _companions(transaction, segmentation_node, volume_node)
-        _refresh(transaction, segmentation_node, volume_node, nodules)
+        show_rows(transaction, segmentation_node, volume_node, nodules.rows)
+        points, table = (segmentation_node.GetNodeReference(role) for role in (POINTS_ROLE, TABLE_ROLE))
     return PublishedNodules(segmentation_node, points, table, tuple(record.segment_id for record in records))
+
+
+def empty_segmentation(volume_node, *, name: str = ""):
+    """A new segmentation node for the nodules of a CT, without segments: beside it in the subject hierarchy, and under
+    its parent transform. Default name: the CT's name with "nodules"."""
+    with SceneTransaction(volume_node.GetScene()) as transaction:
+        return _new_segmentation(transaction, volume_node, name)
 
 
 def rebuild(segmentation_node, volume_node, *, ct: CT | None = None) -> SceneNodules:
@@ -102,17 +113,24 @@ def rebuild(segmentation_node, volume_node, *, ct: CT | None = None) -> SceneNod
     """
     nodules = read_nodules(segmentation_node, volume_node, ct=ct)
     with SceneTransaction(segmentation_node.GetScene()) as transaction:
-        _companions(transaction, segmentation_node, volume_node)
-        _refresh(transaction, segmentation_node, volume_node, nodules)
+        show_rows(transaction, segmentation_node, volume_node, nodules.rows)
     return nodules
 
 
-def _check_same_grid(result: Result, volume_node) -> None:
+def ijk_to_local(segmentation_node, volume_node) -> np.ndarray:
+    """(4, 4): (i, j, k, 1) of the CT to the segmentation's own RAS mm; the CT's own matrix where both move alike."""
+    if volume_node.GetParentTransformNode() is segmentation_node.GetParentTransformNode():
+        return _ijk_to_ras(volume_node)
+    return np.linalg.inv(to_world(segmentation_node)) @ volume_to_world(volume_node)
+
+
+def check_same_grid(result: Result, volume_node) -> None:
+    """Refuse a result that does not lie on the voxels of `volume_node`, where that lies now."""
     name = volume_node.GetName()
     image = volume_node.GetImageData()
     shape = None if image is None else tuple(reversed(image.GetDimensions()))
-    if shape != tuple(result.labels.shape):
-        raise InputError(f"the result has {tuple(result.labels.shape)} voxels [k, j, i], the volume {name!r} {shape}")
+    if shape is None or shape != tuple(result.ct.shape):
+        raise InputError(f"the result has {tuple(result.ct.shape)} voxels [k, j, i], the volume {name!r} {shape}")
     corners = np.array([[i, j, k, 1.0] for i in (0, shape[2]) for j in (0, shape[1]) for k in (0, shape[0])])
     apart = corners @ (volume_to_world(volume_node) - np.asarray(result.ct.ijk_to_ras)).T
     if np.abs(apart).max() > _SAME_PLACE_MM:
@@ -136,22 +154,20 @@ def _add_segments(
     transaction: SceneTransaction, node, records: list[SegmentRecord], result: Result, volume_node
 ) -> None:
     segmentation = node.GetSegmentation()
-    if volume_node.GetParentTransformNode() is node.GetParentTransformNode():
-        local = _ijk_to_ras(volume_node)
-    else:
-        local = np.linalg.inv(to_world(node)) @ volume_to_world(volume_node)
+    local = ijk_to_local(node, volume_node)
     nodules = {nodule.uid: nodule for nodule in result.nodules}
     for record in records:
         if segmentation.GetSegment(record.segment_id) is not None:
             raise InputError(f"{node.GetName()!r} has a segment with the UID {record.segment_id} already")
         nodule = nodules[record.segment_id]
-        segment = _segment(record, labelmap(nodule_mask(result, nodule), nodule.bounds_kji[0], local))
+        segment = make_segment(record, labelmap(nodule_mask(result, nodule), nodule.bounds_kji[0], local))
         transaction.on_error(partial(segmentation.RemoveSegment, record.segment_id))
         if not segmentation.AddSegment(segment, record.segment_id):
             raise RuntimeError(f"Slicer did not add the segment {record.name!r}.")
 
 
-def _segment(record: SegmentRecord, image):
+def make_segment(record: SegmentRecord, image):
+    """A new segment of a record, with the voxels of `image`."""
     segment = slicer.vtkSegment()
     segment.SetName(record.name)
     segment.SetColor(*record.color)
@@ -160,7 +176,7 @@ def _segment(record: SegmentRecord, image):
     segment.SetColorAutoGenerated(False)
     for key, value in record.tags.items():
         segment.SetTag(key, value)
-    segment.AddRepresentation(_LABELMAP, image)
+    segment.AddRepresentation(LABELMAP, image)
     return segment
 
 
@@ -187,9 +203,11 @@ def _companions(transaction: SceneTransaction, segmentation_node, volume_node) -
     return nodes[0], nodes[1]
 
 
-def _refresh(transaction: SceneTransaction, segmentation_node, volume_node, nodules: SceneNodules) -> None:
-    fill_points(transaction, segmentation_node.GetNodeReference(POINTS_ROLE), nodules, volume_node)
-    fill_table(transaction, segmentation_node.GetNodeReference(TABLE_ROLE), nodules)
+def show_rows(transaction: SceneTransaction, segmentation_node, volume_node, rows: Sequence[ReviewRow]) -> None:
+    """Make points and table of a segmentation, which are made where they are missing, say what `rows` say."""
+    points, table = _companions(transaction, segmentation_node, volume_node)
+    fill_points(transaction, points, rows, volume_node)
+    fill_table(transaction, table, rows)
 
 
 def _ijk_to_ras(volume_node) -> np.ndarray:

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
-import slicer
-import vtk
 
 from LungNoduleSegLib.nodules import Nodule, measure_nodule
+from LungNoduleSegLib.nodules.bands import SizeBand, fleischner_2017
 
-from .geometry import numpy_matrix, to_world, voxels
+from .geometry import to_world, volume_to_world
+from .rows import ReviewRow, row_of, user_type
+from .segment_voxels import SegmentVoxels, VoxelReader
 from .segments import LABEL_TAG, PROBABILITY_TAG, TAGS, TERMINOLOGY_TAG, UID_TAG, SegmentRecord, side_of_terminology
+from .tags import segment_tag
 from .volume import ct_from_volume
 
 if TYPE_CHECKING:
     from LungNoduleSegLib.ct import CT
 
-# Indices that are this near to whole numbers are the CT's own grid; then voxels are copied, not resampled.
-_SAME_VOXEL = 1e-3
+
+# Saving and loading a scene moves a CT by less, a user by more; over 1000 voxels it makes a thousandth of a mm.
+_SAME_MATRIX = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredSegment:
+    """A nodule segment with voxels on the CT's grid.
+
+    Attributes
+    ----------
+    segment_id
+        Its ID.
+    voxels
+        As the segment holds them.
+    mask, offset_kji
+        bool [k, j, i] on a box of the CT's grid, and the box's first voxel.
+    nodule
+        Measured from the mask; UID, label, probability, side, and a type that the user has chosen, are the tags'.
+    chosen
+        That type, empty where the user has chosen none.
+    """
+
+    segment_id: str
+    voxels: SegmentVoxels
+    mask: np.ndarray
+    offset_kji: tuple[int, int, int]
+    nodule: Nodule
+    chosen: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +66,16 @@ class SceneNodules:
     names
         Of the segments; the user may have changed them.
     segment_ids
-        Of the segments. All three lists have the same order.
+        Of the segments. All lists have the same order.
+    rows
+        The nodules with what else the segments say: status, type, how they came about.
     """
 
     labels: np.ndarray
     nodules: tuple[Nodule, ...]
     names: tuple[str, ...]
     segment_ids: tuple[str, ...]
+    rows: tuple[ReviewRow, ...]
 
 
 def nodule_segment_ids(segmentation_node) -> list[str]:
@@ -68,6 +101,121 @@ def nodule_labels(segmentation_node) -> dict[str, int]:
     return labels
 
 
+def nodule_uids(segmentation_node) -> dict[str, str]:
+    """UID of each nodule segment: its tag; a segment that the user has copied brings the tag along, but it is another
+    nodule, and gets a UID of its own that is the same at every reading."""
+    segmentation = segmentation_node.GetSegmentation()
+    uids: dict[str, str] = {}
+    for segment_id in nodule_segment_ids(segmentation_node):
+        uid = segment_tag(segmentation.GetSegment(segment_id), UID_TAG)
+        if uid in uids.values():
+            uid = f"2.25.{uuid5(NAMESPACE_OID, f'{uid} {segment_id}').int}"
+        uids[segment_id] = uid
+    return uids
+
+
+class NoduleReader:
+    """Reads the nodule segments of a node again and again, and measures only what has changed.
+
+    Parameters
+    ----------
+    ct
+        The CT of `volume_node`, where the caller has read it already. Else it is read when it is first needed; again
+        only when the volume's image was modified.
+    """
+
+    def __init__(self, segmentation_node, volume_node, *, ct: CT | None = None) -> None:
+        self._segmentation_node = segmentation_node
+        self._volume_node = volume_node
+        self.voxels = VoxelReader()
+        self._measured: dict[str, MeasuredSegment] = {}
+        self._measured_on: tuple = ()
+        self._ct = ct
+        self._ct_image = None if ct is None else self._image()
+
+    def ct(self) -> CT:
+        """The CT as it lies in the scene now.
+
+        Raises
+        ------
+        InputError
+            If the volume is no CT, or it is under a transform that is not linear.
+        """
+        matrix = volume_to_world(self._volume_node)
+        if self._ct is None or self._ct_image != self._image():
+            self._ct, self._ct_image = ct_from_volume(self._volume_node), self._image()
+        elif not np.allclose(matrix, self._ct.ijk_to_ras, rtol=0.0, atol=_SAME_MATRIX):
+            self._ct = replace(self._ct, ijk_to_ras=matrix)  # moved, but not changed: the voxels are not copied
+        return self._ct
+
+    def read(self) -> tuple[MeasuredSegment, ...]:
+        """The nodule segments that have voxels, in the segmentation's order; the scene is not changed.
+
+        Raises
+        ------
+        InputError
+            As :meth:`ct`, and if the segmentation is under a transform that is not linear.
+        """
+        ct = self.ct()
+        segmentation = self._segmentation_node.GetSegmentation()
+        to_ijk = np.linalg.inv(np.asarray(ct.ijk_to_ras)) @ to_world(self._segmentation_node)
+        labels, uids = nodule_labels(self._segmentation_node), nodule_uids(self._segmentation_node)
+        voxels = self.voxels.read(segmentation, labels)
+        place = (id(ct), to_ijk.tobytes())
+        known = self._measured if place == self._measured_on else {}
+        measured = {}
+        for segment_id, label in labels.items():
+            segment = segmentation.GetSegment(segment_id)
+            tags = {
+                "label": label,
+                "uid": uids[segment_id],
+                "probability": _probability(segment),
+                "side": side_of_terminology(segment_tag(segment, TERMINOLOGY_TAG)),
+            }
+            found = self._measure(segment_id, voxels[segment_id], known.get(segment_id), ct, to_ijk, tags)
+            if found is not None:
+                measured[segment_id] = found
+        self._measured, self._measured_on = measured, place
+        return tuple(measured.values())
+
+    def know(self, segment_id: str, voxels: SegmentVoxels, nodule: Nodule) -> None:
+        """Spare the measurement of a segment that was just made from a nodule of the same voxels on the CT's grid."""
+        self._measured[segment_id] = MeasuredSegment(segment_id, voxels, voxels.mask, voxels.offset_kji, nodule, "")
+
+    def _measure(
+        self,
+        segment_id: str,
+        voxels: SegmentVoxels | None,
+        known: MeasuredSegment | None,
+        ct: CT,
+        to_ijk: np.ndarray,
+        tags: dict[str, Any],
+    ) -> MeasuredSegment | None:
+        if voxels is None:
+            return None  # the user has erased it all; nothing is left to measure
+        chosen = user_type(self._segmentation_node.GetSegmentation().GetSegment(segment_id))
+        if known is not None and (known.voxels is voxels or known.voxels.same_as(voxels)):
+            mask, offset = known.mask, known.offset_kji
+        else:
+            on_grid = voxels.on_grid(to_ijk, ct.shape)
+            if on_grid is None:
+                return None
+            mask, offset = on_grid
+            known = None
+        if known is None or known.chosen != chosen:
+            nodule = measure_nodule(mask, offset, ct, attenuation=chosen or None, **tags)
+        elif any(getattr(known.nodule, name) != value for name, value in tags.items()):
+            nodule = replace(known.nodule, **tags)
+        else:
+            nodule = known.nodule
+        return MeasuredSegment(segment_id, voxels, mask, offset, nodule, chosen)
+
+    def _image(self) -> tuple:
+        """What stands for the state of the CT's voxels; the image is kept, so that no other takes its place."""
+        image = self._volume_node.GetImageData()
+        return image, 0 if image is None else image.GetMTime()
+
+
 def read_nodules(segmentation_node, volume_node, *, ct: CT | None = None) -> SceneNodules:
     """Read the nodule segments of `segmentation_node` onto the grid of `volume_node`; the scene is not changed.
 
@@ -81,30 +229,36 @@ def read_nodules(segmentation_node, volume_node, *, ct: CT | None = None) -> Sce
     InputError
         If the volume is no CT, or one of the nodes is under a transform that is not linear.
     """
-    ct = ct_from_volume(volume_node) if ct is None else ct
+    reader = NoduleReader(segmentation_node, volume_node, ct=ct)
+    measured = reader.read()
+    return SceneNodules(
+        label_array(measured, reader.ct().shape),
+        tuple(one.nodule for one in measured),
+        tuple(segmentation_node.GetSegmentation().GetSegment(one.segment_id).GetName() for one in measured),
+        tuple(one.segment_id for one in measured),
+        rows_of(segmentation_node, measured),
+    )
+
+
+def label_array(measured: Iterable[MeasuredSegment], shape: tuple[int, int, int]) -> np.ndarray:
+    """uint16 [k, j, i] with the nodules' labels; where segments overlap, the later one."""
+    labels = np.zeros(shape, np.uint16)
+    for one in measured:
+        box = tuple(slice(start, start + size) for start, size in zip(one.offset_kji, one.mask.shape, strict=True))
+        labels[box][one.mask] = one.nodule.label
+    return labels
+
+
+def rows_of(
+    segmentation_node,
+    measured: Iterable[MeasuredSegment],
+    guideline: Callable[[Nodule, str], SizeBand | None] = fleischner_2017,
+) -> tuple[ReviewRow, ...]:
+    """The rows of measured segments, from what the segments say now."""
     segmentation = segmentation_node.GetSegmentation()
-    to_ijk = np.linalg.inv(np.asarray(ct.ijk_to_ras)) @ to_world(segmentation_node)
-    labels = np.zeros(ct.shape, np.uint16)
-    nodules, names, kept, seen = [], [], [], set()
-    for segment_id, label in nodule_labels(segmentation_node).items():
-        segment = segmentation.GetSegment(segment_id)
-        mask, offset = _on_grid(segmentation_node, segment_id, to_ijk, ct.shape)
-        if not mask.any():
-            continue  # the user has erased it all; nothing is left to measure
-        uid = segment_tag(segment, UID_TAG)
-        if uid in seen:
-            # A segment that the user has copied brings the tag along, but it is another nodule.
-            uid = f"2.25.{uuid5(NAMESPACE_OID, f'{uid} {segment_id}').int}"
-        seen.add(uid)
-        side = side_of_terminology(segment_tag(segment, TERMINOLOGY_TAG))
-        box = tuple(slice(start, start + size) for start, size in zip(offset, mask.shape, strict=True))
-        labels[box][mask] = label
-        nodules.append(
-            measure_nodule(mask, offset, ct, label=label, probability=_probability(segment), uid=uid, side=side)
-        )
-        names.append(segment.GetName())
-        kept.append(segment_id)
-    return SceneNodules(labels, tuple(nodules), tuple(names), tuple(kept))
+    return tuple(
+        row_of(one.segment_id, segmentation.GetSegment(one.segment_id), one.nodule, guideline) for one in measured
+    )
 
 
 def scene_records(segmentation_node, nodules: SceneNodules) -> list[SegmentRecord]:
@@ -119,64 +273,9 @@ def scene_records(segmentation_node, nodules: SceneNodules) -> list[SegmentRecor
     return records
 
 
-def segment_tag(segment, key: str) -> str:
-    """A segment's tag, empty where it has none."""
-    value = vtk.reference("")
-    return str(value) if segment.GetTag(key, value) else ""
-
-
 def _probability(segment) -> float:
     text = segment_tag(segment, PROBABILITY_TAG)
     try:
         return min(max(float(text), 0.0), 1.0)
     except ValueError:
         return 1.0  # drawn by hand: a reader is certain
-
-
-def _on_grid(
-    segmentation_node, segment_id: str, to_ijk: np.ndarray, shape: tuple[int, int, int]
-) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """The segment's mask on a box of the CT's grid, and the box's first voxel (k, j, i)."""
-    image = slicer.vtkOrientedImageData()
-    empty = np.zeros((0, 0, 0), bool), (0, 0, 0)
-    if not segmentation_node.GetBinaryLabelmapRepresentation(segment_id, image) or image.IsEmpty():
-        return empty
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    to_ct = to_ijk @ numpy_matrix(matrix)
-    mask = voxels(image) != 0
-    extent = image.GetExtent()
-    first = np.array([extent[0], extent[2], extent[4]], dtype=np.float64)
-    shift = np.rint(to_ct[:3, 3])
-    moved = np.abs(to_ct[:3, :3] - np.eye(3)).max() * max(np.abs(extent).max(), 1) + np.abs(to_ct[:3, 3] - shift).max()
-    if moved < _SAME_VOXEL:
-        low = (first + shift).astype(int)[::-1]
-        return _clipped(mask, low, shape) or empty
-    return _resampled(mask, first, to_ct, shape) or empty
-
-
-def _clipped(mask: np.ndarray, low: np.ndarray, shape) -> tuple[np.ndarray, tuple[int, int, int]] | None:
-    start = np.maximum(low, 0)
-    stop = np.minimum(low + mask.shape, shape)
-    if (stop <= start).any():
-        return None
-    inside = tuple(slice(a - o, b - o) for a, b, o in zip(start, stop, low, strict=True))
-    return mask[inside], (int(start[0]), int(start[1]), int(start[2]))
-
-
-def _resampled(mask: np.ndarray, first: np.ndarray, to_ct: np.ndarray, shape) -> tuple | None:
-    """Nearest neighbour onto the CT's grid, for segments that were drawn on another one."""
-    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * np.array(mask.shape[::-1])
-    corners = (corners + first - 0.5) @ to_ct[:3, :3].T + to_ct[:3, 3]
-    start = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
-    stop = np.minimum(np.ceil(corners.max(axis=0)) + 1, shape[::-1]).astype(int)
-    if (stop <= start).any():
-        return None
-    back = np.linalg.inv(to_ct)
-    i, j, k = np.meshgrid(*(np.arange(a, b) for a, b in zip(start, stop, strict=True)), indexing="ij")
-    source = np.stack([i, j, k], axis=-1) @ back[:3, :3].T + back[:3, 3] - first
-    index = np.floor(source + 0.5).astype(int)
-    inside = ((index >= 0) & (index < mask.shape[::-1])).all(axis=-1)
-    index[~inside] = 0
-    taken = mask[index[..., 2], index[..., 1], index[..., 0]] & inside
-    return taken.transpose(2, 1, 0), tuple(int(value) for value in start[::-1])

@@ -15,6 +15,9 @@ from .files import written_beside
 from .segments import SegmentRecord, segment_records
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from LungNoduleSegLib.ct import CT
     from LungNoduleSegLib.segmenter import Result
 
 
@@ -54,19 +57,23 @@ def write_seg_nrrd(path: str | os.PathLike[str], result: Result) -> None:
     The file appears complete or not at all. Labels are written as 8 bits where they fit, else 16; the geometry is the
     CT's ``ijk_to_ras``, written as NRRD's left-posterior-superior space.
     """
+    write_labels(path, np.asarray(result.labels), result.ct, segment_records(result))
+
+
+def write_labels(path: str | os.PathLike[str], labels: np.ndarray, ct: CT, records: Sequence[SegmentRecord]) -> None:
+    """Write label values [k, j, i] on the grid of `ct` as a Slicer segmentation; complete or not at all."""
     import SimpleITK as sitk
 
     from LungNoduleSegLib.ct.volume import LPS_TO_RAS
 
-    labels = np.asarray(result.labels)
-    highest = max((nodule.label for nodule in result.nodules), default=0)
+    highest = max((record.label for record in records), default=0)
     image = sitk.GetImageFromArray(labels.astype(np.uint8 if highest < 256 else np.uint16))
-    lps = LPS_TO_RAS @ np.asarray(result.ct.ijk_to_ras, dtype=np.float64)
+    lps = LPS_TO_RAS @ np.asarray(ct.ijk_to_ras, dtype=np.float64)
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
     image.SetOrigin(lps[:3, 3].tolist())
-    for key, value in segment_metadata(labels, segment_records(result)).items():
+    for key, value in segment_metadata(labels, list(records)).items():
         image.SetMetaData(key, value)
     with written_beside(path) as partial:
         sitk.WriteImage(image, os.fspath(partial), useCompression=True)

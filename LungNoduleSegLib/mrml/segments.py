@@ -19,13 +19,32 @@ UID_TAG = "LungNoduleSeg.UID"
 LABEL_TAG = "LungNoduleSeg.Label"
 PROBABILITY_TAG = "LungNoduleSeg.Probability"
 MODEL_TAG = "LungNoduleSeg.Model"
+# What the user said of a nodule: "accepted" or "rejected" (no tag: pending), a type of attenuation, "1" once edited.
+STATUS_TAG = "LungNoduleSeg.Status"
+TYPE_TAG = "LungNoduleSeg.Type"
+EDITED_TAG = "LungNoduleSeg.Edited"
+# vtkSlicerSegmentationsModuleLogic::GetStatusTagName(), and what it keeps for each status of ours
+SLICER_STATUS_TAG = "Segmentation.Status"
+SLICER_STATUSES = {"pending": "notstarted", "accepted": "completed", "rejected": "flagged"}
 # Slicer's DICOM export reads these two; without them it writes MANUAL.
 ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
 ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
 # vtkSegment::GetTerminologyEntryTagName()
 TERMINOLOGY_TAG = "TerminologyEntry"
 
-TAGS = (UID_TAG, LABEL_TAG, PROBABILITY_TAG, MODEL_TAG, ALGORITHM_TYPE_TAG, ALGORITHM_NAME_TAG, TERMINOLOGY_TAG)
+TAGS = (
+    UID_TAG,
+    LABEL_TAG,
+    PROBABILITY_TAG,
+    MODEL_TAG,
+    ALGORITHM_TYPE_TAG,
+    ALGORITHM_NAME_TAG,
+    TERMINOLOGY_TAG,
+    STATUS_TAG,
+    TYPE_TAG,
+    EDITED_TAG,
+    SLICER_STATUS_TAG,
+)
 
 ALGORITHM_TYPES = ("AUTOMATIC", "SEMIAUTOMATIC")
 _NODULE = (
@@ -110,6 +129,11 @@ def segment_color(index: int) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb(hue, (0.8, 0.6)[index % 2], (1.0, 0.65, 0.95)[index % 3])
 
 
+def segment_name(label: int | str) -> str:
+    """The name that a nodule has until the user gives it another."""
+    return f"Nodule {label}"
+
+
 def algorithm_name(model: str) -> str:
     """What DICOM calls the algorithm: product, model and version, in one string of at most 64 characters."""
     return f"LungNoduleSeg {model} {__version__}"[:64]
@@ -135,19 +159,23 @@ def segment_records(result: Result, *, first_label: int = 1) -> list[SegmentReco
     kind = str(result.kind)
     if kind not in ALGORITHM_TYPES:
         raise ValueError(f"Expected argument `result.kind` to be one of {ALGORITHM_TYPES}, got {kind!r}.")
-    records = []
-    for nodule in result.nodules:
-        if not nodule_mask(result, nodule).any():
-            continue  # where candidates overlap, a more probable nodule may cover another one wholly
-        label = nodule.label + first_label - 1
-        tags = {
-            UID_TAG: nodule.uid,
-            LABEL_TAG: str(label),
-            PROBABILITY_TAG: repr(float(nodule.probability)),
-            MODEL_TAG: result.model,
-            ALGORITHM_TYPE_TAG: kind,
-            ALGORITHM_NAME_TAG: algorithm_name(result.model),
-            TERMINOLOGY_TAG: terminology_entry(nodule.side),
-        }
-        records.append(SegmentRecord(nodule.uid, f"Nodule {label}", segment_color(label - 1), label, tags))
-    return records
+    return [
+        segment_record(result, nodule, nodule.label + first_label - 1)
+        for nodule in result.nodules
+        # Where candidates overlap, a more probable nodule may cover another one wholly.
+        if nodule_mask(result, nodule).any()
+    ]
+
+
+def segment_record(result: Result, nodule: Nodule, label: int) -> SegmentRecord:
+    """The record of one nodule of `result` under a label that may differ from the nodule's own."""
+    tags = {
+        UID_TAG: nodule.uid,
+        LABEL_TAG: str(label),
+        PROBABILITY_TAG: repr(float(nodule.probability)),
+        MODEL_TAG: result.model,
+        ALGORITHM_TYPE_TAG: str(result.kind),
+        ALGORITHM_NAME_TAG: algorithm_name(result.model),
+        TERMINOLOGY_TAG: terminology_entry(nodule.side),
+    }
+    return SegmentRecord(nodule.uid, segment_name(label), segment_color(label - 1), label, tags)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import vtk
 
 if TYPE_CHECKING:
-    from .read import SceneNodules
+    from collections.abc import Sequence
+
+    from .rows import ReviewRow
     from .transaction import SceneTransaction
 
 
-def fill_table(transaction: SceneTransaction, node, nodules: SceneNodules) -> None:
-    """Give the table node one row per nodule, with the columns of the CSV file and the segment's name."""
+def fill_table(transaction: SceneTransaction, node, rows: Sequence[ReviewRow]) -> None:
+    """Give the table node one line per nodule: name, status, type and band of the review, and the measurements."""
     before, lock = node.GetTable(), node.GetLocked()
 
     def restore() -> None:
@@ -21,20 +23,18 @@ def fill_table(transaction: SceneTransaction, node, nodules: SceneNodules) -> No
 
     transaction.on_error(restore)
     # A new vtkTable instead of a change of the old one: the node shows either the old rows or all of the new ones.
-    node.SetAndObserveTable(measurement_table(nodules))
+    node.SetAndObserveTable(measurement_table(rows))
     node.SetLocked(True)  # measured values; editing one would not change the nodule
 
 
-def measurement_table(nodules: SceneNodules) -> vtk.vtkTable:
+def measurement_table(rows: Sequence[ReviewRow]) -> vtk.vtkTable:
     """A vtkTable with typed columns: text, whole numbers or floating point."""
-    from LungNoduleSegLib.nodules.table import COLUMNS, rows
+    from .export import COLUMNS, cells
 
-    records = [dict(row) for row in rows(nodules.nodules)]
+    records = cells(rows)
     table = vtk.vtkTable()
-    table.AddColumn(_column("name", list(nodules.names)))
     for column in COLUMNS:
-        if column != "name":
-            table.AddColumn(_column(column, [record[column] for record in records]))
+        table.AddColumn(_column(column, [record[column] for record in records]))
     return table
 
 

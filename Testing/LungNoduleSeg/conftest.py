@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
 MISSING = [name for name in ("slicer", "PySide6") if find_spec(name) is None]
 collect_ignore_glob = ["test_*.py"] if MISSING else []
@@ -37,6 +38,14 @@ def scene(application):
 
 
 @pytest.fixture
+def module(scene):
+    """The module's Python file, without a panel."""
+    from slicer_harness.application import PANEL, load_module
+
+    return load_module(PANEL)[0]
+
+
+@pytest.fixture
 def opened(scene):
     """The module with its panel open."""
     from slicer_harness.application import PANEL, open_module
@@ -46,16 +55,33 @@ def opened(scene):
     module.close()
 
 
+@pytest.fixture
+def window(opened):
+    """The panel in a main window, beside real views."""
+    from slicer_harness.window import MainWindow, why_no_views
+
+    if why_no_views():
+        pytest.skip(why_no_views())
+    made = MainWindow(opened)
+    yield made
+    made.close()
+
+
 @pytest.fixture(autouse=True)
 def no_messages(application):
-    """Nothing may complain unseen: VTK, MRML, Slicer's logics, or a slot of the panel."""
-    from slicer_harness import pythonqt
+    """Nothing may complain unseen: VTK, MRML, Slicer's logics, or a slot of the panel. Dialogs, installations and
+    settings begin anew."""
+    from slicer_harness import installation, pythonqt
     from slicer_harness.ctk_widgets import ctkMessageBox
+    from slicer_harness.dialogs import dialogs
     from slicer_harness.messages import message_log
 
     message_log().take()
     pythonqt.slot_errors.clear()
     ctkMessageBox.shown.clear()
+    dialogs.clear()
+    installation.installed.clear()
+    application.settings().clear()
     yield
     assert message_log().take() == []
     assert pythonqt.slot_errors == []

@@ -16,7 +16,7 @@ STEPS = (
     "place_beside",
     "segment_records",
     "_add_segments",
-    "_segment",
+    "make_segment",
     "labelmap",
     "_show_3d",
     "read_nodules",
@@ -83,7 +83,8 @@ def test_failure_leaves_the_scene_as_it_was(scene, monkeypatch, step, target, wh
 
 
 @pytest.mark.parametrize(
-    ("step", "call"), [("_segment", 2), ("_segment", 3), ("labelmap", 3), ("place_beside", 2), ("place_beside", 3)]
+    ("step", "call"),
+    [("make_segment", 2), ("make_segment", 3), ("labelmap", 3), ("place_beside", 2), ("place_beside", 3)],
 )
 def test_failure_in_the_middle_of_a_step(scene, monkeypatch, step, call):
     volume, _, _ = full_scene(scene)

@@ -74,5 +74,5 @@ def installed_extension(built_extension: Path, tmp_path_factory: pytest.TempPath
 def extension_archive(built_extension: Path) -> Path:
     """The archive that the Extensions Manager would install."""
     run(_cmake_tool("cpack"), "-G", "TGZ", cwd=built_extension)
-    (path,) = built_extension.glob("*-LungNoduleSeg.tar.gz")
+    (path,) = built_extension.glob("*-LungNoduleSeg-*.tar.gz")
     return path

@@ -50,10 +50,35 @@ def test_icon_and_screenshots_exist_in_the_tree():
 
 def test_catalog_entry_has_the_schemas_keys():
     entry = json.loads(text("LungNoduleSeg.json"))
+    assert text("LungNoduleSeg.json") == json.dumps(entry, indent=2) + "\n"  # as the catalog's own check formats it
     assert entry.keys() >= _CATALOG_REQUIRED
     assert entry.keys() <= _CATALOG_REQUIRED | _CATALOG_OPTIONAL
     assert entry["$schema"].endswith("slicer-extension-catalog-entry-schema-v1.0.2.json#")
     assert 1 <= entry["tier"] <= 5
+
+
+def test_home_page_has_what_the_catalog_asks_for():
+    """Of the checklist in the catalog's pull request template; docs/slicer/catalog.md has all of it."""
+    page = text("README.md")
+    title, description = re.search(r"^# (.+)\n(.+)$", page, re.MULTILINE).groups()
+    assert title == "LungNoduleSeg"
+    assert 1 <= len(re.findall(r"[.!?](?: |$)", description)) <= 2  # sentences
+    assert re.search(r"^!\[[^\]]{20,}\]\(Resources/Screenshots/", page, re.MULTILINE)  # a picture, and what it shows
+    sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    for module in (path.stem for path in (ROOT / "LungNoduleSeg").glob("*.py")):
+        assert f"`{module}`" in sections["Modules"]
+    assert "docs/slicer/tutorial.md" in sections["Modules"]
+    assert {"Install", "Publications"} <= sections.keys()
+    assert "Apache-2.0" in sections["Licence and citation"]
+
+
+def test_a_tier_above_one_rests_on_tutorial_and_sample_data():
+    if json.loads(text("LungNoduleSeg.json"))["tier"] < 3:
+        return
+    tutorial, sample = text("docs/slicer/tutorial.md"), text("LungNoduleSeg/LungNoduleSegPanel/sample_data.py")
+    name = re.search(r'^SAMPLE_NAME = "(\w+)"$', sample, re.MULTILINE)
+    assert name is not None and name[1] in tutorial
+    assert len(re.findall(r"^## \d+\. ", tutorial, re.MULTILINE)) >= 3
 
 
 def test_attribution_names_data_articles_and_thesis():

@@ -1,7 +1,8 @@
-"""The Slicer extension: everything of the tree arrives in the package, and the installed tree works on its own."""
+"""The Slicer extension: everything of the tree arrives where Slicer looks for it, and the installed tree works."""
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 import tarfile
@@ -26,14 +27,15 @@ print(json.dumps(files))
 
 
 def expected_modules() -> set[str]:
-    """What must lie in qt-scripted-modules: the module, beside it the library, inside of it the weights."""
+    """What must lie in qt-scripted-modules: the module, the panel's package, the library with the weights."""
     library = {f"LungNoduleSegLib/{path}" for path in files_below(ROOT / "LungNoduleSegLib")}
     weights = {
         f"LungNoduleSegLib/Resources/Weights/{path.name}"
         for suffix in ("json", "safetensors")
         for path in (ROOT / "Resources" / "Weights").glob(f"*.{suffix}")
     }
-    return {*files_below(ROOT / "LungNoduleSeg"), *library, *weights}
+    texts = {"LungNoduleSegLib/LICENSE", "LungNoduleSegLib/NOTICE"}
+    return {*files_below(ROOT / "LungNoduleSeg"), *library, *weights, *texts}
 
 
 def test_cmake_lists_name_every_file_of_the_tree():
@@ -70,6 +72,44 @@ def test_installed_set_equals_the_tree(installed_extension: Path):
     modules = {path.removeprefix(f"{MODULES.as_posix()}/") for path in installed - {DESCRIPTION.as_posix()}}
     assert modules == expected_modules()
     assert DESCRIPTION.as_posix() in installed
+
+
+def test_slicer_takes_the_module_file_for_a_module_and_nothing_else(installed_extension: Path):
+    """Slicer makes a module of every .py that lies in qt-scripted-modules itself, without looking into it.
+
+    Sub-folders are not searched (qSlicerAbstractModuleFactoryManager::registerModules), so the panel's package and the
+    library must arrive as folders. A first line "#!" would make it a command-line module instead (qSlicerUtils).
+    """
+    folder = installed_extension / MODULES
+    assert [path.name for path in folder.glob("*.py")] == ["LungNoduleSeg.py"]
+    assert not (folder / "LungNoduleSeg.py").read_text(encoding="utf-8").startswith("#!")
+    assert (folder / "LungNoduleSegPanel" / "__init__.py").is_file()
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_dropping_the_checkout_on_slicer_offers_the_module_only(depth: int):
+    """Drag and drop, and the Extension Wizard, take files with a top-level class of the file's name for modules.
+
+    They go `depth` folders deep, but not into folders with an __init__.py (ExtensionWizardLib, ModuleInfo.findModules).
+    So the class must be written in the module file, not only imported there.
+    """
+    assert module_files(ROOT / "LungNoduleSeg", depth) == [ROOT / "LungNoduleSeg" / "LungNoduleSeg.py"]
+    assert set(module_files(ROOT, depth)) <= {ROOT / "LungNoduleSeg" / "LungNoduleSeg.py"}
+
+
+def module_files(folder: Path, depth: int) -> list[Path]:
+    """The files that Slicer takes for modules when a folder is dropped on it."""
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if any(path.name == "__init__.py" for path in entries):
+        return []
+    found = []
+    for path in entries:
+        if path.is_dir() and depth:
+            found += module_files(path, depth - 1)
+        elif path.suffix == ".py":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            found += [path for node in tree.body if isinstance(node, ast.ClassDef) and node.name == path.stem]
+    return found
 
 
 def test_build_tree_holds_the_weights_where_the_library_looks(built_extension: Path):

@@ -1,100 +1,61 @@
-"""``slicer.app``, the .ui loader, and opening a scripted module as the application does."""
+"""``slicer.app`` and the start of an application-like process.
+
+``start()`` makes both once; the scene and its logics come from ``scene``, modules are opened by ``modules``.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import tempfile
 import types
-import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6 import QtCore, QtUiTools, QtWidgets
-from PySide6.QtCore import Property, QObject, Signal
+from PySide6 import QtCore, QtWidgets
+from PySide6.QtCore import Property, Signal
 
-from . import ctk_widgets, pythonqt, qmrml_widgets
+from . import ctk_widgets, dialogs, modules, pythonqt, qmrml_widgets
+from .messages import message_log
+from .modules import OpenModule, load_module, open_module
+from .ui_loader import UiLoader
+
+__all__ = ["PANEL", "REPOSITORY", "OpenModule", "load_module", "open_module", "qSlicerApplication", "start"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PANEL = REPOSITORY / "LungNoduleSeg" / "LungNoduleSeg.py"
 _PYTHON = Path(__file__).with_name("slicer_python")
-
-
-class UiLoader(QtUiTools.QUiLoader):
-    """Loads a .ui with the stand-ins; a class without one is an error, not an empty widget."""
-
-    def createWidget(self, class_name, parent=None, name=""):
-        made = _stand_in(class_name)
-        widget = made(parent) if parent is not None else made()
-        widget.setObjectName(name)
-        return widget
-
-    def load(self, file, parent=None):
-        root = ElementTree.fromstring(bytes(file.readAll().data()))
-        for element in root.iter("widget"):  # now, because an error inside createWidget does not get out of Qt
-            _stand_in(element.get("class"))
-        wires = []
-        connections = root.find("connections")
-        for connection in list(connections) if connections is not None else []:
-            wires.append([connection.findtext(part) for part in ("sender", "signal", "receiver", "slot")])
-            connections.remove(connection)  # they name types of VTK, which PySide6 does not know: wired below
-        buffer = QtCore.QBuffer()
-        buffer.setData(ElementTree.tostring(root))
-        buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
-        widget = super().load(buffer, parent)
-        for sender, signal, receiver, slot in wires:
-            source, target = (_named(widget, name) for name in (sender, receiver))
-            getattr(source, signal.partition("(")[0]).connect(getattr(target, slot.partition("(")[0]))
-        return widget
-
-
-def _stand_in(class_name: str) -> type:
-    found = ctk_widgets.WIDGETS.get(class_name) or qmrml_widgets.WIDGETS.get(class_name)
-    found = found or getattr(QtWidgets, class_name, None)
-    if found is None:
-        raise LookupError(f"The harness has no stand-in for {class_name}.")
-    return found
-
-
-def _named(widget, name: str):
-    found = widget if widget.objectName == name else widget.findChild(QtCore.QObject, name)
-    if found is None:
-        raise LookupError(f"A connection in the .ui names {name!r}, which is no widget in it.")
-    return found
-
-
-class _ModuleManager(QObject):
-    moduleAboutToBeUnloaded = Signal(str)
-    moduleLoaded = Signal(str)
-
-    def factoryManager(self):
-        return self
-
-    def loadedModuleNames(self) -> list[str]:
-        import slicer
-
-        return [name for name in vars(slicer.modules) if not name.startswith("_")]
+# Said by the platforms "offscreen" and "xcb" about themselves.
+_OF_THE_PLATFORM = ("does not support propagateSizeHints", "XDG_RUNTIME_DIR")
 
 
 class qSlicerApplication(QtWidgets.QApplication):
     """What the module and ``slicer.util`` ask the application for."""
 
     startupCompleted = Signal()
+    renderPaused = Signal(bool)
+    mrmlSceneChanged = Signal(object)
+    urlReceived = Signal(str)
 
     def prepare(self) -> None:
-        self._modules = _ModuleManager()
+        self._modules = modules.ModuleManager()
         self._folder = tempfile.mkdtemp(prefix="slicer-")
         self._testing = True
+        self._layout = None
+        self._options = types.SimpleNamespace(testingEnabled=True, noMainWindow=True, runPythonAndExit=False)
+        # qt.QSettings() without arguments is the application's own file, here one that ends with the process.
+        ini = QtCore.QSettings.Format.IniFormat
+        QtCore.QSettings.setDefaultFormat(ini)
+        QtCore.QSettings.setPath(ini, QtCore.QSettings.Scope.UserScope, self._folder)
+        QtCore.QCoreApplication.setOrganizationName("slicer.org")
+        QtCore.QCoreApplication.setApplicationName("Slicer")
+        self._settings = QtCore.QSettings()
 
     def moduleManager(self):
         return self._modules
 
     def layoutManager(self):
-        return None  # as with --no-main-window
-
-    def mainWindow(self):
-        return None
+        """None without a main window; ``window.MainWindow`` brings one."""
+        return self._layout
 
     def mrmlScene(self):
         import slicer
@@ -106,62 +67,68 @@ class qSlicerApplication(QtWidgets.QApplication):
 
         return slicer._appLogic
 
+    def moduleLogic(self, name: str):
+        module = self._modules.module(name)
+        return None if module is None else module.logic()
+
     def testingEnabled(self) -> bool:
         return self._testing
 
     def settings(self):
-        return QtCore.QSettings(os.path.join(self._folder, "Slicer.ini"), QtCore.QSettings.Format.IniFormat)
+        return self._settings
 
-    userSettings = settings
+    userSettings = revisionUserSettings = settings
 
-    def translate(self, _context: str, text: str) -> str:
-        return text
+    def startupEnvironment(self):
+        """The environment of the process that started the application."""
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
+    environment = startupEnvironment
+
+    def pauseRender(self) -> None:
+        self.setRenderPaused(True)
+
+    def resumeRender(self) -> None:
+        self.setRenderPaused(False)
+
+    def setRenderPaused(self, pause: bool) -> None:
+        import slicer
+
+        logic = slicer._appLogic
+        if pause:
+            logic.PauseRender()
+        else:
+            logic.ResumeRender()
+        self.renderPaused.emit(pause)
 
     def moduleDocumentationUrl(self, name: str) -> str:
         return f"https://slicer.readthedocs.io/{name}"
 
     def commandOptions(self):
-        return types.SimpleNamespace(testingEnabled=False, noMainWindow=True, runPythonAndExit=False)
+        return self._options
+
+    def openUrl(self, url: str) -> None:
+        dialogs.dialogs.urls.append(url)
+
+    def openExtensionsManagerDialog(self) -> None:
+        dialogs.dialogs.take("dialog", "Extensions Manager", "", None)
 
     temporaryPath = Property(str, lambda self: self._folder)
     slicerHome = Property(str, lambda self: self._folder)
+    documentationBaseUrl = Property(str, lambda self: "https://slicer.readthedocs.io/")
     majorVersion = Property(int, lambda self: 5)
     minorVersion = Property(int, lambda self: 13)
+    revision = Property(str, lambda self: "0")
+    os = Property(str, lambda self: "linux")
+    arch = Property(str, lambda self: "amd64")
 
 
-class LoadedModule:
-    """What a module class gets as ``parent``, and what ``slicer.modules.<name>`` is."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.name = str(path), path.stem
-        self.title = self.helpText = self.acknowledgementText = ""
-        self.categories: list[str] = []
-        self.dependencies: list[str] = []
-        self.contributors: list[str] = []
-        self.hidden = False
-        self.icon = None
-        self.widget = None
-        self.defaultDocumentationLink = ""
-
-    def widgetRepresentation(self):
-        return self.widget
-
-
-@dataclass
-class OpenModule:
-    """A module whose panel is open."""
-
-    python: types.ModuleType
-    module: LoadedModule
-    instance: object
-    widget: object
-    parent: QtWidgets.QWidget
-
-    def close(self) -> None:
-        self.widget.exit()
-        self.widget.cleanup()
-        self.parent.setMRMLScene(None)
-        self.parent.deleteLater()
+def _note_message(kind, _context, text: str) -> None:
+    """What Qt complains about counts as what VTK complains about."""
+    levels = QtCore.QtMsgType
+    if kind in (levels.QtDebugMsg, levels.QtInfoMsg) or any(entry in text for entry in _OF_THE_PLATFORM):
+        return
+    message_log().add("QtWarning", text)
 
 
 def start():
@@ -174,52 +141,27 @@ def start():
 
     if getattr(slicer, "app", None) is not None:
         return slicer.app
+    QtCore.qInstallMessageHandler(_note_message)
     qt = pythonqt.install()
     qt.QUiLoader = UiLoader
+    dialogs.install()
     ctk = types.ModuleType("ctk", ctk_widgets.__doc__)
     ctk.__dict__.update(ctk_widgets.WIDGETS)
     sys.modules["ctk"] = ctk
     for name, value in qmrml_widgets.WIDGETS.items():
         setattr(slicer, name, value)
+    slicer.qSlicerScriptedLoadableModule = modules.qSlicerScriptedLoadableModule
+    slicer.qSlicerScriptedLoadableModuleWidget = modules.qSlicerScriptedLoadableModuleWidget
     # After slicer was imported: at import time it would import everything that it finds on its path.
     slicer.__path__.append(str(_PYTHON))
     application = QtWidgets.QApplication.instance() or qSlicerApplication(["Slicer"])
     application.prepare()
-    application.setApplicationName("Slicer")
     slicer.app, slicer.qSlicerApplication = application, qSlicerApplication
     slicer.moduleNames = types.ModuleType("slicer.moduleNames")
     sys.modules["slicer.moduleNames"] = slicer.moduleNames
+    from . import installation, sample_data, segment_editor
+
+    installation.install()
+    sample_data.install()
+    segment_editor.install()
     return application
-
-
-def load_module(path: Path) -> tuple[types.ModuleType, LoadedModule, object]:
-    """Import a scripted module and make its module object, without opening the panel."""
-    import slicer
-
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    python = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = python
-    spec.loader.exec_module(python)
-    module = LoadedModule(path)
-    instance = getattr(python, path.stem)(module)
-    setattr(slicer.modules, path.stem.lower(), module)
-    setattr(slicer.modules, path.stem + "Instance", instance)
-    return python, module, instance
-
-
-def open_module(path: Path) -> OpenModule:
-    """Load a scripted module and open its panel: the widget's ``setup`` and ``enter``."""
-    import slicer
-
-    python, module, instance = load_module(path)
-    parent = qmrml_widgets.qMRMLWidget()
-    QtWidgets.QVBoxLayout(parent)
-    parent.setMRMLScene(slicer.mrmlScene)
-    parent.isEntered = False
-    module.widget = parent
-    widget = getattr(python, path.stem + "Widget")(parent)
-    widget.setup()
-    setattr(slicer.modules, path.stem + "Widget", widget)
-    parent.isEntered = True
-    widget.enter()
-    return OpenModule(python, module, instance, widget, parent)

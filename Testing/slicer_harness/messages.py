@@ -8,7 +8,7 @@ from vtkmodules.vtkCommonCore import vtkOutputWindow
 
 
 class MessageLog:
-    """Warnings and errors of this process since the last :meth:`take`."""
+    """Warnings and errors of VTK, and of Qt where there is an application, since the last :meth:`take`."""
 
     def __init__(self) -> None:
         self._entries: list[str] = []
@@ -20,6 +20,10 @@ class MessageLog:
 
         for event in ("ErrorEvent", "WarningEvent"):
             window.AddObserver(event, remember)
+
+    def add(self, kind: str, text: str) -> None:
+        """A complaint that does not come through VTK."""
+        self._entries.append(f"{kind}: {text.strip()}")
 
     def take(self) -> list[str]:
         """The messages so far; the log is empty afterwards."""

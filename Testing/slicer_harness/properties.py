@@ -15,7 +15,8 @@ def stored(kind, name: str, default, changed: str = "") -> Property:
         return self.__dict__.get(key, default)
 
     def write(self, value) -> None:
-        value = kind(value) if kind in _CONVERTED else value
+        if kind in _CONVERTED:
+            value = kind(getattr(value, "value", value))  # an enum of Qt, too
         if key in self.__dict__ and read(self) == value:
             return
         self.__dict__[key] = value

@@ -11,6 +11,7 @@ What differs from PySide6 and is imitated here:
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import sys
 import traceback
@@ -30,6 +31,7 @@ def install() -> types.ModuleType:
     """Patch PySide6 and register the ``qt`` module; does so once."""
     if "qt" in sys.modules:
         return sys.modules["qt"]
+    _keep_none()
     qt = types.ModuleType("qt", __doc__)
     classes = []
     for module in (QtCore, QtGui, QtWidgets, QtUiTools):
@@ -50,6 +52,13 @@ def install() -> types.ModuleType:
     qt.QT_VERSION_STR = QtCore.qVersion()
     sys.modules["qt"] = qt
     return qt
+
+
+def _keep_none() -> None:
+    """PySide6 6.12 takes None for immortal, as it is from Python 3.12 on, and each call that returns nothing takes one
+    of its references: before 3.12 Python ends after some thousand calls."""
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
 def _properties_as_attributes(cls: type) -> None:
@@ -101,6 +110,9 @@ def _write(self, name: str, value) -> None:
 def _patch_base(base: type) -> None:
     base.objectName = property(_get_name, lambda self, value: self.setObjectName(value))
     base.name = base.objectName
+    # PySide6's own metaObject() ties the description of a class to the object that was asked: when that object ends, the
+    # class has none any more.
+    base.metaObject = lambda self: type(self).staticMetaObject
     base.className = lambda self: self.metaObject().className()
     base.delete = lambda self: self.deleteLater()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import types
+from pathlib import Path
 
 import slicer
 import vtk  # slicer-core does not load the umbrella module itself
@@ -70,9 +71,15 @@ def start_scene():
 
 
 def _add_colors(scene, application) -> None:
-    logic = application.GetColorLogic()
+    # Where the application's colour files would be: the folder must be there, although there are none.
+    home = Path(tempfile.mkdtemp(prefix="slicer-home-"))
+    (home / "share" / "ColorFiles").mkdir(parents=True)
+    application.SetHomeDirectory(str(home))
+    application.SetShareDirectory("share")
+    logic = slicer.vtkSlicerColorLogic()
+    logic.SetMRMLApplicationLogic(application)
+    application.SetColorLogic(logic)
     logic.SetMRMLScene(scene)
-    logic.AddDefaultColorNodes()
     application.SetModuleLogic("Colors", logic)
     # The application reads this table from its share folder; display nodes of label maps look its ID up.
     table = slicer.vtkMRMLColorTableNode()

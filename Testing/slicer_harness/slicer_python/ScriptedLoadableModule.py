@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 import unittest
 
@@ -20,24 +22,34 @@ class ScriptedLoadableModule:
     def __init__(self, parent):
         self.parent = parent
         self.moduleName = type(self).__name__
+        for ending in (".svg", ".png"):
+            path = os.path.join(os.path.dirname(parent.path), "Resources", "Icons", self.moduleName + ending)
+            if os.path.isfile(path):
+                parent.icon = qt.QIcon(path)
+                break
+        if not hasattr(slicer, "selfTests"):
+            slicer.selfTests = {}
+        slicer.selfTests[self.moduleName] = self.runTest
 
     def resourcePath(self, filename):
         return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
 
     def getDefaultModuleDocumentationLink(self, docPage=None):
-        return (
-            f'<p>See <a href="{slicer.app.moduleDocumentationUrl(docPage or self.moduleName)}">documentation</a>.</p>'
+        url = (
+            slicer.app.documentationBaseUrl + docPage if docPage else slicer.app.moduleDocumentationUrl(self.moduleName)
         )
+        return f'<p>See <a href="{url}">documentation</a>.</p>'
 
     def runTest(self, msec=100, **kwargs):
-        case = getattr(slicer.modules, self.moduleName + "Instance").__class__.__module__
-        return __import__(case).__dict__[self.moduleName + "Test"]().runTest(**kwargs)
+        case = getattr(importlib.import_module(type(self).__module__), self.moduleName + "Test")()
+        case.messageDelay = msec
+        case.runTest(**kwargs)
 
 
 class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None):
         self.moduleName = type(self).__name__.removesuffix("Widget")
-        self.developerMode = False
+        self.developerMode = slicer.util.settingsValue("Developer/DeveloperMode", False, converter=slicer.util.toBool)
         if parent is None:
             self.parent = slicer.qMRMLWidget()
             qt.QVBoxLayout(self.parent)
@@ -45,10 +57,13 @@ class ScriptedLoadableModuleWidget:
         else:
             self.parent = parent
         self.layout = self.parent.layout()
+        if parent is None:
+            self.setup()
+            self.parent.show()
+        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, filename):
-        module = getattr(slicer.modules, self.moduleName.lower())
-        return os.path.join(os.path.dirname(module.path), "Resources", filename)
+        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
 
     def setup(self):
         pass
@@ -56,8 +71,13 @@ class ScriptedLoadableModuleWidget:
     def cleanup(self):
         pass
 
+    def _onModuleAboutToBeUnloaded(self, moduleName):
+        if moduleName == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
+
     def onReload(self):
-        """In the application: ``slicer.util.reloadScriptedModule``, which loads the file again and opens it."""
+        slicer.util.reloadScriptedModule(self.moduleName)
 
 
 class ScriptedLoadableModuleLogic:
@@ -66,19 +86,30 @@ class ScriptedLoadableModuleLogic:
         self.isSingletonParameterNode = True
 
     def getParameterNode(self):
-        for number in range(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode")):
-            node = slicer.mrmlScene.GetNthNodeByClass(number, "vtkMRMLScriptedModuleNode")
-            if node.GetAttribute("ModuleName") == self.moduleName:
+        if self.isSingletonParameterNode:
+            node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+            if node:
+                # Closing the scene resets the attributes of a singleton.
+                if node.GetAttribute("ModuleName") != self.moduleName:
+                    node.SetAttribute("ModuleName", self.moduleName)
+                return node
+        else:
+            for node in self.getAllParameterNodes():
                 return node
         return slicer.mrmlScene.AddNode(self.createParameterNode())
+
+    def getAllParameterNodes(self):
+        nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
+        return [node for node in nodes if node.GetAttribute("ModuleName") == self.moduleName]
 
     def createParameterNode(self):
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
         node.UnRegister(None)
-        node.SetSingletonTag(self.moduleName)
+        if self.isSingletonParameterNode:
+            node.SetSingletonTag(self.moduleName)
         node.SetModuleName(self.moduleName)
         node.SetAttribute("ModuleName", self.moduleName)
-        node.SetName(self.moduleName)
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
         return node
 
 
@@ -86,14 +117,11 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.messages = []
+        self.messageDelay = 100
 
     def delayDisplay(self, message, requestedDelay=None, msec=None):
         self.messages.append(message)
 
     def runTest(self):
-        """Every ``test_*`` method, each on an empty scene; a failure is raised."""
-        for name in sorted(dir(self)):
-            if name.startswith("test_"):
-                self.setUp()
-                getattr(self, name)()
-                self.tearDown()
+        """As in Slicer: a test class says itself what it runs."""
+        logging.warning("No test is defined in %s", type(self).__name__)

@@ -20,4 +20,5 @@ def translate(context: str, text: str) -> str:
 
 def tr(text: str) -> str:
     """The translation of `text` in the context of the calling file."""
-    return translate(getContext(inspect.stack()[1].filename), text)
+    # As in Slicer, not inspect.stack(): it reads the source of every caller, which takes longer than a panel may.
+    return translate(getContext(inspect.currentframe().f_back.f_code.co_filename), text)

@@ -1,4 +1,4 @@
-"""Widgets bound to parameters; which widget can show which type is as in Slicer."""
+"""Widgets bound to parameters; which widget can show which type is as in Slicer, where only the exact class counts."""
 
 from __future__ import annotations
 
@@ -6,97 +6,187 @@ import ctk
 import qt
 import slicer
 
-from .validators import Choice, WithinRange
+from .validators import Choice, Maximum, Minimum, WithinRange
+
+_LARGEST_INT = 2**31 - 1
 
 
-class _Connector:
+class Decimals:
+    """Annotation: decimals of a spin box or a slider."""
+
+    def __init__(self, value: int):
+        self.value = value
+
+
+class SingleStep:
+    """Annotation: step of a spin box or a slider."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+class GuiConnector:
+    """Reads and writes one widget, and calls back when the user changes it."""
+
     signal = ""
 
-    def __init__(self, widget) -> None:
-        self.widget = widget
-        self._callback = None
+    def __init__(self, widget, parameter=None) -> None:
+        self._widget, self._callback = widget, None
 
-    def on_changed(self, callback) -> None:
-        self._callback = lambda: callback(self.read())
-        self.widget.connect(self.signal, self._callback)
+    def widget(self):
+        return self._widget
 
-    def disconnect(self) -> None:
+    def onChanged(self, callback) -> None:
         if self._callback is not None:
-            self.widget.disconnect(self.signal, self._callback)
+            self._widget.disconnect(self.signal, self._changed)
+        self._callback = callback
+        if callback is not None:
+            self._widget.connect(self.signal, self._changed)
+
+    def _changed(self) -> None:
+        if self._callback is not None:
+            self._callback()
+
+    def read(self):
+        raise NotImplementedError
+
+    def write(self, value) -> None:
+        raise NotImplementedError
 
 
-class _Checked(_Connector):
+class _Checked(GuiConnector):
     signal = "toggled(bool)"
 
     def read(self):
-        return self.widget.checked
+        return self._widget.checked
 
     def write(self, value) -> None:
-        self.widget.checked = value
+        self._widget.checked = value
 
 
-class _Number(_Connector):
+class _Number(GuiConnector):
     signal = "valueChanged(double)"
 
+    def __init__(self, widget, parameter) -> None:
+        super().__init__(widget)
+        low, high = _bounds(parameter)
+        if type(widget) in (ctk.ctkSliderWidget, qt.QSlider) and (low is None or high is None):
+            raise RuntimeError("A slider needs a parameter that is bounded on both sides.")
+        widget.minimum = self.lowest if low is None else low
+        widget.maximum = self.highest if high is None else high
+
+    lowest, highest = float("-inf"), float("inf")
+
     def read(self):
-        return self.widget.value
+        return self._widget.value
 
     def write(self, value) -> None:
-        self.widget.value = value
+        self._widget.value = value
 
 
 class _Whole(_Number):
     signal = "valueChanged(int)"
+    lowest, highest = -_LARGEST_INT - 1, _LARGEST_INT
 
 
-class _Text(_Connector):
+class _Text(GuiConnector):
     signal = "textChanged(QString)"
 
     def read(self):
-        return self.widget.text
+        return self._widget.text
 
     def write(self, value) -> None:
-        if self.widget.text != value:
-            self.widget.text = value
+        self._widget.text = value
 
 
-class _Choice(_Connector):
+class _PlainText(GuiConnector):
+    signal = "textChanged()"
+
+    def read(self):
+        return self._widget.toPlainText()
+
+    def write(self, value) -> None:
+        self._widget.setPlainText(value)
+
+
+class _Label(GuiConnector):
+    """A label shows; it never changes by itself."""
+
+    def onChanged(self, callback) -> None:
+        self._callback = callback
+
+    def read(self):
+        return self._widget.text
+
+    def write(self, value) -> None:
+        self._widget.text = value
+
+
+class _Choice(GuiConnector):
     signal = "currentIndexChanged(int)"
 
+    def __init__(self, widget, parameter) -> None:
+        super().__init__(widget)
+        choice = next((entry for entry in parameter.validators if isinstance(entry, Choice)), None)
+        if choice is None:
+            raise RuntimeError("A combo box needs a parameter with the annotation Choice.")
+        self._choices = choice.choices
+        widget.clear()
+        for value in self._choices:
+            widget.addItem(str(value))
+
     def read(self):
-        return self.widget.currentText
+        return self._choices[self._widget.currentIndex]
 
     def write(self, value) -> None:
-        self.widget.setCurrentIndex(self.widget.findText(value))
+        if value not in self._choices:
+            raise ValueError(f"Unable to find value {value} in choices {self._choices}")
+        self._widget.currentIndex = self._choices.index(value)
 
 
-class _Node(_Connector):
+class _Node(GuiConnector):
     signal = "currentNodeChanged(vtkMRMLNode*)"
 
+    def __init__(self, widget, parameter) -> None:
+        super().__init__(widget)
+        widget.nodeTypes = [parameter.kind.__name__]
+
     def read(self):
-        return self.widget.currentNode()
+        return self._widget.currentNode()
 
     def write(self, value) -> None:
-        self.widget.setCurrentNode(value)
+        self._widget.setCurrentNode(value)
 
 
-def connector_for(widget, parameter):
-    """The connector for a widget and a parameter; a ValueError where Slicer has none either."""
-    validators = {type(validator): validator for validator in parameter.validators}
-    if parameter.is_node and isinstance(widget, slicer.qMRMLNodeComboBox):
-        return _Node(widget)
-    if parameter.kind is bool and isinstance(widget, (qt.QCheckBox, qt.QPushButton)):
-        return _Checked(widget)
-    if parameter.kind in (float, int) and isinstance(widget, (qt.QDoubleSpinBox, ctk.ctkSliderWidget)):
-        if WithinRange in validators:
-            widget.minimum, widget.maximum = validators[WithinRange].minimum, validators[WithinRange].maximum
-        return _Number(widget)
-    if parameter.kind is int and isinstance(widget, (qt.QSpinBox, qt.QSlider)):
-        return _Whole(widget)
-    if parameter.kind is str and isinstance(widget, qt.QComboBox) and Choice in validators:
-        widget.clear()
-        widget.addItems(validators[Choice].choices)
-        return _Choice(widget)
-    if parameter.kind is str and isinstance(widget, qt.QLineEdit):
-        return _Text(widget)
-    raise ValueError(f"No connector for {widget.className()} and {parameter.kind}")
+def _bounds(parameter):
+    low = high = None
+    for validator in parameter.validators:
+        if isinstance(validator, (WithinRange, Minimum)):
+            low = validator.minimum
+        if isinstance(validator, (WithinRange, Maximum)):
+            high = validator.maximum
+    return low, high
+
+
+def createGuiConnector(widget, parameter) -> GuiConnector:
+    """The connector for a widget and a parameter; a RuntimeError where Slicer has none either."""
+    kinds = {
+        qt.QCheckBox: {bool: _Checked},
+        qt.QPushButton: {bool: _Checked},
+        qt.QSpinBox: {int: _Whole},
+        qt.QSlider: {int: _Whole},
+        qt.QDoubleSpinBox: {float: _Number, int: _Number},
+        ctk.ctkSliderWidget: {float: _Number, int: _Number},
+        qt.QComboBox: dict.fromkeys((str, int, float, bool), _Choice),
+        qt.QLineEdit: {str: _Text},
+        qt.QTextEdit: {str: _PlainText},
+        qt.QLabel: {str: _Label},
+    }
+    if type(widget) is slicer.qMRMLNodeComboBox and parameter.is_node:
+        return _Node(widget, parameter)
+    found = kinds.get(type(widget), {}).get(parameter.kind)
+    if found is None:
+        raise RuntimeError(
+            f"Unable to create GUI connector from datatype '{parameter.kind}' to widget type '{type(widget)}'"
+        )
+    return found(widget, parameter)

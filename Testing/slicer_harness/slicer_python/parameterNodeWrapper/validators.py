@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 
-class Minimum:
+class Validator:
+    """Base of what is written into ``Annotated``."""
+
+    def validate(self, value) -> None:
+        raise NotImplementedError
+
+
+class NotNone(Validator):
+    def validate(self, value) -> None:
+        if value is None:
+            raise ValueError("Value must not be None")
+
+
+class Minimum(Validator):
     def __init__(self, minimum):
         self.minimum = minimum
 
@@ -12,7 +25,7 @@ class Minimum:
             raise ValueError(f"Value must be at least {self.minimum}, got {value}")
 
 
-class Maximum:
+class Maximum(Validator):
     def __init__(self, maximum):
         self.maximum = maximum
 
@@ -21,7 +34,7 @@ class Maximum:
             raise ValueError(f"Value must be at most {self.maximum}, got {value}")
 
 
-class WithinRange:
+class WithinRange(Validator):
     def __init__(self, minimum, maximum):
         self.minimum, self.maximum = minimum, maximum
 
@@ -30,7 +43,7 @@ class WithinRange:
             raise ValueError(f"Value must be within [{self.minimum}, {self.maximum}], got {value}")
 
 
-class Choice:
+class Choice(Validator):
     def __init__(self, choices):
         self.choices = list(choices)
 

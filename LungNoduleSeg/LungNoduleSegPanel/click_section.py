@@ -1,0 +1,174 @@
+"""Section Click a nodule: clicks in the views make nodules and refine them."""
+
+import numpy as np
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .place_mode import IN, OUT, PlaceMode
+
+FAR_MM = 10.0
+"""A click further than this from the present nodule is meant for another one."""
+
+
+class ClickSection:
+    """host - the panel: logic, parameters, review, running, resourcePath(name), say(text), updateSections(),
+    reasonNotToRun(), offerInstallation(), selectSegment(id)."""
+
+    def __init__(self, host):
+        self._host = host
+        self.widget = slicer.util.loadUI(host.resourcePath("UI/Click.ui"))
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.current = None
+        """ID of the segment that the next click refines; None: it begins a new nodule."""
+        self._waiting = []
+        self._busy = False
+        self._placing = PlaceMode(self.onPoint, self.onPlacingEnded)
+        self._escape = qt.QShortcut(qt.QKeySequence("Esc"), slicer.util.mainWindow() or self.widget)
+        self._escape.connect("activated()", self.stop)
+        self._escape.setEnabled(False)
+        self.ui.placeButton.connect("toggled(bool)", self.onPlaceToggled)
+        self.ui.newNoduleButton.connect("clicked(bool)", self.onNewNodule)
+
+    def setParameterNode(self, parameters):
+        if parameters is None:
+            self.stop()
+        self.current = None
+        self.update()
+
+    def cleanup(self):
+        self.stop()
+
+    def update(self):
+        reason = self._host.reasonNotToRun()
+        row = self._row()
+        if row is None:
+            self.current = None
+        self.ui.placeButton.enabled = not reason
+        self.ui.placeButton.toolTip = reason or _(
+            "While this is pressed, a click on a nodule in a slice view segments it. Press it again, or Escape, to "
+            "stop."
+        )
+        self.ui.newNoduleButton.enabled = row is not None
+        self.ui.cutRadioButton.enabled = row is not None
+        if row is None:
+            self.ui.addRadioButton.checked = True
+        if reason and self._placing.on:
+            self.stop()
+        name = "" if row is None else row.name
+        self.ui.newNoduleButton.text = _("New nodule (now: {name})").format(name=name) if name else _("New nodule")
+
+    def _row(self):
+        review = self._host.review
+        return None if review is None or self.current is None else review.row(self.current)
+
+    # Place mode
+
+    def onPlaceToggled(self, on):
+        if not on:
+            self.stop()
+            return
+        if not self._host.offerInstallation():
+            self.ui.placeButton.checked = False
+            return
+        parameters = self._host.parameters
+        with slicer.util.tryWithErrorDisplay(_("Clicking could not be started."), waitCursor=False):
+            self._host.logic.warmUp(parameters.inputVolume, parameters.model, parameters.device)
+            self._placing.start()
+            self._escape.setEnabled(True)
+            self._say(_("Click on a nodule in a slice view."))
+            return
+        self.ui.placeButton.checked = False
+
+    def stop(self):
+        """End place mode; clicks that wait are forgotten."""
+        self._waiting = []
+        self._placing.stop()
+        self._escape.setEnabled(False)
+        if self.ui.placeButton.checked:
+            self.ui.placeButton.checked = False
+
+    def onPlacingEnded(self):
+        self.stop()
+
+    def onNewNodule(self):
+        self.current = None
+        self._placing.clear()
+        self.update()
+        self._say(_("The next click begins a new nodule."))
+
+    def selectCurrent(self, segmentId):
+        """The segment that the next click refines: the one that is selected in the table."""
+        if segmentId != self.current:
+            self._placing.clear()
+            self.current = segmentId
+            self.update()
+
+    # A click
+
+    def onPoint(self, ras, shift=False):
+        """A point was placed: segment there, or refine the present nodule. A click may refine what the one before it
+        makes, so they are answered one after another."""
+        self._waiting.append((ras, shift, self.ui.cutRadioButton.checked))
+        if not self._busy:
+            self._next()
+
+    def _next(self):
+        ras, shift, cut = self._waiting.pop(0)
+        if shift:
+            self.current = None
+        cut = cut and self.current is not None
+        if self.current is not None and not cut:
+            self.current = self._meant(ras)
+        if self.current is None:
+            self._placing.mark(IN)
+        else:
+            self._placing.mark(OUT if cut else IN)
+        parameters = self._host.parameters
+        self._say(_("Segmenting..."))
+        self._busy = True
+        self._host.logic.click(
+            parameters.inputVolume,
+            [] if cut else [ras],
+            [ras] if cut else [],
+            segmentId=self.current,
+            segmentationNode=parameters.segmentation,
+            model=parameters.model,
+            device=parameters.device,
+            wait=False,
+            onDone=self.onDone,
+        )
+
+    def _meant(self, ras):
+        """The present nodule, or None where the point lies so far away that another one must be meant."""
+        mask, offset, ct = self._voxels()
+        if mask is None:
+            return None
+        at = np.argwhere(mask) + offset
+        nearest = np.linalg.norm(ct.kji_to_ras(at) - np.asarray(ras), axis=1).min()
+        return self.current if nearest <= FAR_MM else None
+
+    def _voxels(self):
+        if self._row() is None:
+            return None, None, None
+        there = self._host.review.mask(self.current)
+        return there.mask, there.offset_kji, self._host.logic.ct(self._host.parameters.inputVolume)
+
+    def onDone(self, click):
+        """A click was answered."""
+        self._busy = False
+        self._say(click.message)
+        if click.error is not None:
+            self._placing.drop()
+        elif click.segmentId is not None:
+            if self._host.parameters is not None and click.segmentationNode is not None:
+                self._host.parameters.segmentation = click.segmentationNode
+            self.current = click.segmentId
+            self._host.selectSegment(click.segmentId)
+        self._host.updateSections()
+        if self._waiting and self._host.parameters is not None:
+            self._next()
+
+    def _say(self, text):
+        self.ui.clickStatusLabel.text = text
