@@ -55,7 +55,7 @@ class LungNoduleSeg(ScriptedLoadableModule):
     def onStartupCompleted(self):
         """What needs other modules: sample data, and the effect of the Segment Editor."""
         from LungNoduleSegPanel import sample_data
-        from LungNoduleSegPanel.effect.registration import registerEffect
+        from LungNoduleSegPanel.SegmentEditorLungNoduleLib.registration import registerEffect
 
         sample_data.register()
         registerEffect()

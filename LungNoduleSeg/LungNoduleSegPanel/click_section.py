@@ -25,11 +25,21 @@ class ClickSection:
         self._waiting = []
         self._busy = False
         self._placing = PlaceMode(self.onPoint, self.onPlacingEnded)
-        self._escape = qt.QShortcut(qt.QKeySequence("Esc"), slicer.util.mainWindow() or self.widget)
-        self._escape.connect("activated()", self.stop)
-        self._escape.setEnabled(False)
+        # Place mode takes no clicks with Shift or Ctrl, so the keys are pressed beforehand.
+        self._keys = [self._key("Esc", self.stop), self._key("Shift+N", self.onNewNodule)]
         self.ui.placeButton.connect("toggled(bool)", self.onPlaceToggled)
         self.ui.newNoduleButton.connect("clicked(bool)", self.onNewNodule)
+
+    def _key(self, keys, function):
+        """A shortcut of the whole window, while clicks are placed."""
+        shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
+        shortcut.connect("activated()", function)
+        shortcut.setEnabled(False)
+        return shortcut
+
+    def _enableKeys(self, on):
+        for shortcut in self._keys:
+            shortcut.setEnabled(on)
 
     def setParameterNode(self, parameters):
         if parameters is None:
@@ -76,7 +86,7 @@ class ClickSection:
         with slicer.util.tryWithErrorDisplay(_("Clicking could not be started."), waitCursor=False):
             self._host.logic.warmUp(parameters.inputVolume, parameters.model, parameters.device)
             self._placing.start()
-            self._escape.setEnabled(True)
+            self._enableKeys(True)
             self._say(_("Click on a nodule in a slice view."))
             return
         self.ui.placeButton.checked = False
@@ -85,7 +95,7 @@ class ClickSection:
         """End place mode; clicks that wait are forgotten."""
         self._waiting = []
         self._placing.stop()
-        self._escape.setEnabled(False)
+        self._enableKeys(False)
         if self.ui.placeButton.checked:
             self.ui.placeButton.checked = False
 
@@ -107,17 +117,15 @@ class ClickSection:
 
     # A click
 
-    def onPoint(self, ras, shift=False):
+    def onPoint(self, ras):
         """A point was placed: segment there, or refine the present nodule. A click may refine what the one before it
         makes, so they are answered one after another."""
-        self._waiting.append((ras, shift, self.ui.cutRadioButton.checked))
+        self._waiting.append((ras, self.ui.cutRadioButton.checked))
         if not self._busy:
             self._next()
 
     def _next(self):
-        ras, shift, cut = self._waiting.pop(0)
-        if shift:
-            self.current = None
+        ras, cut = self._waiting.pop(0)
         cut = cut and self.current is not None
         if self.current is not None and not cut:
             self.current = self._meant(ras)

@@ -13,7 +13,7 @@ _COLORS = {IN: (0.2, 0.9, 0.3), OUT: (0.95, 0.25, 0.2)}
 class PlaceMode:
     """While it is on, each point that is placed in a view is handed over, and shown as + or -.
 
-    onPoint - onPoint(ras, shift): position (x, y, z) in world RAS mm, and whether Shift was held.
+    onPoint - onPoint(ras): position (x, y, z) in world RAS mm.
     onEnded - called when place mode ended by itself (the user chose another mouse mode).
     """
 
@@ -125,8 +125,7 @@ class PlaceMode:
     def _onDefined(self, caller, event, index):
         ras = [0.0, 0.0, 0.0]
         self._node.GetNthControlPointPositionWorld(index, ras)
-        shift = bool(qt.QApplication.keyboardModifiers() & qt.Qt.ShiftModifier)
-        self._onPoint(tuple(ras), shift)
+        self._onPoint(tuple(ras))
 
     def _onChanged(self, caller, event):
         # Looked at a moment later: while nodules are added to the scene, their points are the active node for a while.

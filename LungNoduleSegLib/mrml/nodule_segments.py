@@ -44,6 +44,14 @@ def set_status(segment, status: str) -> None:
         set_segment_tag(segment, SLICER_STATUS_TAG, SLICER_STATUSES[status])
 
 
+def take_slicer_status(segment) -> None:
+    """Where the user has changed Slicer's own status of a segment, its verdict is ours too."""
+    theirs = segment_tag(segment, SLICER_STATUS_TAG)
+    status = {"completed": "accepted", "flagged": "rejected"}.get(theirs, "pending")
+    if status_of(segment) != status:
+        set_segment_tag(segment, STATUS_TAG, "" if status == "pending" else status)
+
+
 def mark_edited(segment) -> None:
     """Its voxels were changed by hand: what a model found alone is then no longer AUTOMATIC."""
     set_segment_tag(segment, EDITED_TAG, "1")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.nodules.bands import GUIDELINES
@@ -13,46 +12,30 @@ from LungNoduleSegLib.nodules.nodule import ATTENUATIONS
 
 from .history import NoduleHistory
 from .nodule_segments import (
-    is_measured_on,
     is_untouched,
     mark_edited,
     own_tags,
     placed_voxels,
     set_origin,
     set_status,
-    uids_of,
+    take_slicer_status,
 )
-from .overlap import Placed, same_nodule, united
-from .publishing import check_same_grid, ijk_to_local, make_segment, show_rows
-from .read import MeasuredSegment, NoduleReader, nodule_labels, rows_of
+from .overlap import Placed, united
+from .publishing import POINTS_ROLE, TABLE_ROLE, check_same_grid, ijk_to_local, show_rows
+from .read import MeasuredSegment, NoduleReader, nodule_segment_ids, rows_of
 from .rows import STATUSES, ReviewRow, rejected_ids
-from .segment_edits import SURFACE, has_surfaces, insert_segment, make_surfaces, set_visible, take_out, write_voxels
-from .segment_voxels import SegmentVoxels
-from .segments import TYPE_TAG, SegmentRecord, nodule_mask, segment_record
+from .segment_edits import make_surfaces, set_visible, write_voxels
+from .segments import TYPE_TAG, nodule_mask
+from .shown_run import ShownRun, same_run
 from .tags import set_segment_tag
 from .transaction import SceneTransaction
 from .watch import SceneWatch
 
 if TYPE_CHECKING:
     from LungNoduleSegLib.ct import CT
-    from LungNoduleSegLib.nodules import Nodule
     from LungNoduleSegLib.segmenter import Result
 
-
 __all__ = ["STATUSES", "NoduleReview", "ReviewRow"]
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """What belongs to the present state beside the segments: the run that can be followed, and what it has shown.
-
-    Labels are those that the run's nodules have, or had while they were shown, by UID: one that comes back has its old
-    number and name. What the user has deleted or merged does not come back.
-    """
-
-    result: Result | None = None
-    labels: Mapping[str, int] = field(default_factory=dict)
-    gone: frozenset[str] = frozenset()
 
 
 class NoduleReview:
@@ -88,14 +71,13 @@ class NoduleReview:
         self._reader = NoduleReader(segmentation_node, volume_node, ct=ct)
         self._measured: dict[str, MeasuredSegment] = {}
         self._rows: tuple[ReviewRow, ...] = ()
-        self._run = _Run()
+        self._shown = ShownRun(segmentation_node, volume_node, self._reader)
         self._changing = 0
         self._watch = SceneWatch(segmentation_node, volume_node, lambda: self._changing > 0)
         self._hidden: set[str] = set()
-        # Untouched segments of the run that are below the threshold now.
-        self._aside: dict[str, tuple[SegmentVoxels, Any]] = {}
         with self._quiet():
             own_tags(segmentation_node)
+            self._take_statuses()
             self._measure()
             self._show_verdicts()
             self._show()
@@ -104,7 +86,7 @@ class NoduleReview:
             volume_node,
             restored=self._after_restore,
             reader=self._reader.voxels,
-            note=self._run,
+            note=self._shown.state,
         )
 
     # What is there
@@ -126,7 +108,7 @@ class NoduleReview:
     def result(self) -> Result | None:
         """The run that :meth:`follow` can follow, at the threshold that is shown; None where there is none, as after
         loading a scene."""
-        return self._run.result
+        return self._shown.state.result
 
     @property
     def guideline(self) -> str:
@@ -193,9 +175,8 @@ class NoduleReview:
                     if is_untouched(self._segment(segment_id)):
                         self._remove(segment_id)
             if automatic:
-                self._run = _Run(result)
-                self._aside = {}
-            return self._bring(result, list(result.nodules))
+                self._shown.begin(result)
+            return self._shown.bring(result, result.nodules, self._measured)
 
     def follow(self, result: Result) -> None:
         """Show the same run at another threshold; no undo step.
@@ -208,16 +189,15 @@ class NoduleReview:
         ValueError
             If `result` is not the run that was added last (:attr:`result`) at some threshold.
         """
-        run = self._run.result
-        if run is None or run.candidates is not result.candidates:
+        if not same_run(self.result, result):
             raise ValueError("Expected argument `result` to be the run that was added last, at some threshold")
         self.refresh()
         with self._all_or_nothing():
-            changed = self._follow(result)
+            changed = self._shown.follow(result, self._measured)
             if changed:
                 self._measure()
                 self._show()
-        self._history.absorb(self._run)
+        self._history.absorb(self._shown.state)
         if changed:
             self._tell()
 
@@ -353,11 +333,12 @@ class NoduleReview:
                 if self._segment(segment_id) is not None:
                     mark_edited(self._segment(segment_id))
                 else:
-                    self._leave(self._measured[segment_id].nodule.uid)
+                    self._shown.leave(self._measured[segment_id].nodule.uid)
             if at_all:
                 own_tags(self.segmentation_node)
+                self._take_statuses()
             self._measure()
-            stepped = self._history.commit("Edit", self._run)
+            stepped = self._history.commit("Edit", self._shown.state)
             changed = stepped or self._rows != before
             if changed:
                 self._show_verdicts()
@@ -417,12 +398,12 @@ class NoduleReview:
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
-        run = self._run
+        run = self._shown.state
         with self._quiet():
             try:
                 yield
             except BaseException:
-                self._run = run
+                self._shown.state = run
                 self._history.revert()
                 self._measure()
                 self._show_verdicts()
@@ -439,7 +420,7 @@ class NoduleReview:
                 make_surfaces(self.segmentation_node)
             self._show_verdicts()
             self._show()
-        if self._history.commit(text, self._run):
+        if self._history.commit(text, self._shown.state):
             self._tell()
 
     def _restore(self, go: Callable[[], bool]) -> bool:
@@ -451,14 +432,11 @@ class NoduleReview:
 
     def _after_restore(self) -> None:
         """The history has put segments back: follow the threshold that is shown now, if it is the same run."""
-        latest, self._run = self._run, self._history.note
+        latest, self._shown.state = self._shown.state, self._history.note
         self._measure()
-        run = self._run.result
-        if run is not None and latest.result is not None and run.candidates is latest.result.candidates:
-            self._run = replace(self._run, labels={**latest.labels, **self._run.labels})
-            if self._follow(latest.result):
-                self._measure()
-        self._history.absorb(self._run)
+        if self._shown.go_on(latest, self._measured):
+            self._measure()
+        self._history.absorb(self._shown.state)
         self._show_verdicts()
         self._show()
 
@@ -468,6 +446,9 @@ class NoduleReview:
         self._rows = rows_of(self.segmentation_node, measured, GUIDELINES[self._guideline])
 
     def _show(self) -> None:
+        node = self.segmentation_node
+        if not self._rows and not any(node.GetNodeReferenceID(role) for role in (POINTS_ROLE, TABLE_ROLE)):
+            return  # a segmentation without nodules gets no nodes from being looked at
         with SceneTransaction(self.segmentation_node.GetScene()) as transaction:
             show_rows(transaction, self.segmentation_node, self.volume_node, self._rows)
 
@@ -475,8 +456,13 @@ class NoduleReview:
         """Hide what is rejected; show what is not, but only where that is news, as the user may have hidden it."""
         rejected = rejected_ids(self._rows)
         set_visible(self.segmentation_node, rejected, False)
-        set_visible(self.segmentation_node, self._hidden - rejected, True)
+        set_visible(self.segmentation_node, (self._hidden - rejected) & self._measured.keys(), True)
         self._hidden = rejected
+
+    def _take_statuses(self) -> None:
+        """Verdicts that the user has given by Slicer's own status of segments."""
+        for segment_id in nodule_segment_ids(self.segmentation_node):
+            take_slicer_status(self._segment(segment_id))
 
     def _judge(self, ids: Iterable[str], status: str, text: str) -> None:
         ids = self._check(*ids)
@@ -484,79 +470,10 @@ class NoduleReview:
             for segment_id in ids:
                 set_status(self._segment(segment_id), status)
 
-    def _bring(self, result: Result, nodules: list[Nodule]) -> tuple[str, ...]:
-        """Add the nodules that are not there yet; those of the run under the labels that they had before."""
-        node = self.segmentation_node
-        present = uids_of(node)
-        kept = [
-            Placed(one.mask, one.offset_kji)
-            for one in self._measured.values()
-            if one.segment_id in present.values() and not self._comes_and_goes(one)
-        ]
-        labels = dict(self._run.labels)
-        places = {label: uid for uid, label in labels.items() if uid in present}
-        used = {*nodule_labels(node).values(), *labels.values()}
-        local, ct = ijk_to_local(node, self.volume_node), self._reader.ct()
-        added = []
-        for nodule in nodules:
-            placed = Placed(nodule_mask(result, nodule), nodule.bounds_kji[0])
-            # Where candidates overlap, a more probable nodule may cover another one wholly.
-            if nodule.uid in present or not placed.mask.any() or any(same_nodule(placed, one) for one in kept):
-                continue
-            label = labels.get(nodule.uid) or max(used, default=0) + 1
-            used.add(label)
-            labels[nodule.uid] = label
-            record = segment_record(result, nodule, label)
-            voxels = placed_voxels(placed, local)
-            following = min((one for one in places if one > label), default=0)
-            insert_segment(
-                node, self._made(record, voxels), record.segment_id, present[places[following]] if following else ""
-            )
-            places[label], present[nodule.uid] = nodule.uid, record.segment_id
-            if is_measured_on(nodule, voxels, ct):
-                self._reader.know(record.segment_id, voxels, nodule)
-            added.append(record.segment_id)
-        if result is self._run.result:
-            self._run = replace(self._run, labels=labels)
-        return tuple(added)
-
-    def _follow(self, result: Result) -> bool:
-        """Let the run's untouched nodules come and go; whether any did."""
-        chosen = {nodule.uid: nodule for nodule in result.nodules}
-        self._run = replace(self._run, result=result)
-        going = [
-            one.segment_id
-            for one in self._measured.values()
-            if self._comes_and_goes(one) and one.nodule.uid not in chosen
-        ]
-        for segment_id in going:
-            self._aside[segment_id] = self._measured[segment_id].voxels, take_out(self.segmentation_node, segment_id)
-        present = uids_of(self.segmentation_node)
-        coming = [nodule for uid, nodule in chosen.items() if uid not in present and uid not in self._run.gone]
-        return bool(self._bring(result, coming)) or bool(going)
-
-    def _comes_and_goes(self, one: MeasuredSegment) -> bool:
-        """Whether a nodule belongs to the run that is followed, and the user has not touched it."""
-        segment = self._segment(one.segment_id)
-        return one.nodule.uid in self._run.labels and segment is not None and is_untouched(segment)
-
-    def _made(self, record: SegmentRecord, voxels: SegmentVoxels):
-        """A segment of a nodule; one that was taken out before comes back with its surface, which is slow to make."""
-        before, segment = self._aside.pop(record.segment_id, (None, None))
-        if segment is None or not voxels.same_as(before):
-            return make_segment(record, voxels.image())
-        if not has_surfaces(self.segmentation_node):
-            segment.RemoveRepresentation(SURFACE)
-        return segment
-
     def _remove(self, segment_id: str, *, for_good: bool = False) -> None:
         if for_good:
-            self._leave(self._measured[segment_id].nodule.uid)
+            self._shown.leave(self._measured[segment_id].nodule.uid)
         self.segmentation_node.GetSegmentation().RemoveSegment(segment_id)
-
-    def _leave(self, uid: str) -> None:
-        """The user has taken this nodule out: no threshold brings it back."""
-        self._run = replace(self._run, gone=self._run.gone | {uid})
 
     def _write(self, segment_id: str, placed: Placed) -> None:
         node = self.segmentation_node

@@ -147,9 +147,9 @@ class VoxelReader:
             k, j, i = (side.start + extent[2 * axis] for side, axis in zip(box, (2, 1, 0), strict=True))
             value = SegmentVoxels(mask, (k, j, i), matrix)
             before = self._read.get(segment_id)
-            if before is not None and value.same_as(before.value):
-                value = before.value
-            fresh[segment_id] = _Read(image, fresh[segment_id].state, value)
+            known = None if before is None else before.value
+            same = known if value.same_as(known) else value
+            fresh[segment_id] = _Read(image, fresh[segment_id].state, same)
 
 
 def image_matrix(image) -> np.ndarray:

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import vtk
-
-from .geometry import numpy_matrix
-
-_INSIDE = 0.9  # nearer to the edge than this, little of what is around a nodule can be seen
-
 
 INNER = 0.1
 """A place within this share of a view's edge counts as out of sight."""

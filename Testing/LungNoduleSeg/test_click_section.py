@@ -99,14 +99,17 @@ def test_a_click_far_away_or_with_the_button_begins_another_nodule(panel):
     assert len(panel.review.rows) == 3
 
 
-def test_shift_begins_another_nodule(panel):
+def test_the_key_begins_another_nodule_while_clicks_are_placed(panel):
+    key = panel.click._keys[1]
+    assert key.key.toString() == "Shift+N" and not key.enabled
     panel.ui.placeButton.checked = True
+    assert key.enabled
     click(panel, centre(2))
-    panel.click.onPoint(centre(3), shift=True)  # they touch
-    for _ in range(100):
-        slicer.app.processEvents()
-        panel.logic._clicks._queue.poll()
+    key.activated.emit()
+    click(panel, centre(3))  # they touch
     assert len(panel.review.rows) == 2
+    panel.ui.placeButton.checked = False
+    assert not key.enabled
 
 
 def test_a_row_of_the_table_is_what_the_next_click_refines(panel, segmenter):

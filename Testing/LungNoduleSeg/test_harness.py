@@ -246,8 +246,10 @@ def test_node_selector_creates_renames_and_filters(scene):
     assert node.GetName() == "Upper lobe" == box.currentText and names == ["Upper lobe"]
     scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     assert selector.nodeCount() == 1
+    changes = []
+    selector.connect("currentNodeIDChanged(QString)", changes.append)
     scene.RemoveNode(node)
-    assert selector.currentNode() is None
+    assert selector.currentNode() is None and changes == [""] and box.findText("Upper lobe") == -1
 
 
 # Parameter nodes

@@ -21,7 +21,7 @@ def ended():
 def placing(module, scene, points, ended):
     from LungNoduleSegPanel.place_mode import PlaceMode
 
-    made = PlaceMode(lambda ras, shift: points.append((ras, shift)), lambda: ended.append(True))
+    made = PlaceMode(points.append, lambda: ended.append(True))
     yield made
     made.stop()
 
@@ -43,7 +43,7 @@ def test_points_are_handed_over_in_world_mm(placing, points):
     assert interaction.GetCurrentInteractionMode() == interaction.Place and interaction.GetPlaceModePersistence()
     place((1.0, 2.0, 3.0))
     place((4.0, 5.0, 6.0))
-    assert points == [((1.0, 2.0, 3.0), False), ((4.0, 5.0, 6.0), False)]
+    assert points == [(1.0, 2.0, 3.0), (4.0, 5.0, 6.0)]
 
 
 def test_stopping_leaves_the_scene_as_it_was(placing, scene, ended):
@@ -54,7 +54,8 @@ def test_stopping_leaves_the_scene_as_it_was(placing, scene, ended):
     placing.stop()
     selection, interaction = singletons()
     after = scene_snapshot(scene)
-    after["xml"] = after["xml"].replace('lastInteractionMode="Place"', 'lastInteractionMode="ViewTransform"')  # Slicer's own history
+    # Slicer's own memory of mouse modes.
+    after["xml"] = after["xml"].replace('lastInteractionMode="Place"', 'lastInteractionMode="ViewTransform"')
     assert after == before and not placing.on and ended == []
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
     placing.stop()

@@ -55,6 +55,17 @@ def test_a_result_comes_in_as_one_step(review):
     assert len(calls) == 3
 
 
+def test_looking_at_a_segmentation_changes_nothing(scene, volume):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    user_segment(node, volume)
+    before = scene_snapshot(scene)
+    review = NoduleReview(node, volume)
+    assert review.rows == () and not review.refresh() and not review.undo()
+    assert scene_snapshot(scene) == before
+
+
 def test_every_action_is_undone_and_done_again(review):
     review.add(found(review))
     states = [state(review)]
@@ -98,6 +109,32 @@ def test_verdicts(scene, review):
     assert [row.status for row in review.rows] == ["pending"] * 3
     assert all(display.GetSegmentVisibility(one) for one in UIDS)
     assert logic.GetSegmentStatus(segmentation.GetSegment(B)) == logic.NotStarted
+
+
+def test_slicers_own_status_is_a_verdict_too(review):
+    """The Segment Editor's list has a column for it."""
+    review.add(found(review))
+    segmentation, logic = review.segmentation_node.GetSegmentation(), slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetSegmentStatus(segmentation.GetSegment(A), logic.Completed)
+    logic.SetSegmentStatus(segmentation.GetSegment(B), logic.Flagged)
+    logic.SetSegmentStatus(segmentation.GetSegment(C), logic.InProgress)
+    assert review.refresh() and [row.status for row in review.rows] == ["accepted", "rejected", "pending"]
+    assert not review.segmentation_node.GetDisplayNode().GetSegmentVisibility(B)
+    logic.SetSegmentStatus(segmentation.GetSegment(A), logic.NotStarted)
+    assert review.refresh() and review.row(A).status == "pending"
+    assert review.undo() and review.undo() and [row.status for row in review.rows] == ["pending"] * 3
+    assert review.segmentation_node.GetDisplayNode().GetSegmentVisibility(B)
+
+
+def test_a_rejected_nodule_that_is_deleted_and_comes_back(review):
+    review.add(found(review))
+    review.reject([B])
+    review.delete([B])
+    review.undo()
+    assert review.row(B).status == "rejected"
+    assert not review.segmentation_node.GetDisplayNode().GetSegmentVisibility(B)
+    review.undo()
+    assert review.segmentation_node.GetDisplayNode().GetSegmentVisibility(B)
 
 
 def test_what_the_user_has_hidden_stays_hidden(review):
@@ -194,6 +231,8 @@ def test_a_click_replaces_nothing(review):
     assert review.add(click, text="Click") == ("2.25.9",)
     assert ids(review) == [*UIDS, "2.25.9"]
     assert review.row("2.25.9").name == "Nodule 4" and review.row("2.25.9").kind == "SEMIAUTOMATIC"
+    again = result_of(review.ct, np.minimum(sample_ct()[1], 1), kind="SEMIAUTOMATIC", uids=("2.25.10",))
+    assert review.add(again, text="Click") == () and ids(review) == [*UIDS, "2.25.9"]
 
 
 def test_unknown_nodules_and_segments_of_the_user_are_refused(review):
@@ -253,6 +292,7 @@ def test_under_transforms(scene, volume, own):
 
 def test_a_failure_changes_nothing(scene, review, monkeypatch):
     from LungNoduleSegLib.mrml import review as module
+    from LungNoduleSegLib.mrml import shown_run
 
     review.add(found(review))
     review.reject([C])
@@ -261,15 +301,17 @@ def test_a_failure_changes_nothing(scene, review, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("broken")
 
-    for name, act in (
-        ("show_rows", lambda: review.delete([A])),
-        ("show_rows", lambda: review.reset([C])),
-        ("write_voxels", lambda: review.merge([A, B])),
-        ("set_origin", lambda: review.merge([A, B])),
-        ("insert_segment", lambda: review.add(found(review, uids=OTHER_UIDS))),
+    for where, name, act in (
+        (module, "show_rows", lambda: review.delete([A])),
+        (module, "show_rows", lambda: review.reset([C])),
+        (module, "write_voxels", lambda: review.merge([A, B])),
+        (module, "set_origin", lambda: review.merge([A, B])),
+        (shown_run, "insert_segment", lambda: review.add(found(review, uids=OTHER_UIDS))),
+        (shown_run, "uids_of", lambda: review.follow(review.result.at(0.8))),
+        (module, "show_rows", lambda: review.follow(review.result.at(0.8))),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, broken)
+            patch.setattr(where, name, broken)
             with pytest.raises(RuntimeError, match="broken"):
                 act()
         assert state(review) == before

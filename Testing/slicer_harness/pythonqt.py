@@ -110,8 +110,8 @@ def _write(self, name: str, value) -> None:
 def _patch_base(base: type) -> None:
     base.objectName = property(_get_name, lambda self, value: self.setObjectName(value))
     base.name = base.objectName
-    # PySide6's own metaObject() ties the description of a class to the object that was asked: when that object ends, the
-    # class has none any more.
+    # PySide6's own metaObject() ties the description of a class to the object that was asked: when that object ends,
+    # the class has none any more.
     base.metaObject = lambda self: type(self).staticMetaObject
     base.className = lambda self: self.metaObject().className()
     base.delete = lambda self: self.deleteLater()

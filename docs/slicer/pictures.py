@@ -81,10 +81,11 @@ def main() -> None:
     save("panel-2-run", panel.ui.applyButton)
     until(lambda: not panel.running)
     panel.parameters.showProbability = False
-    zoom(panel.review.rows[0].nodule.centroid_ras, 120.0)
-    window.three_d_widget().threeDView().resetFocalPoint()
     panel.ui.inputSection.collapsed = panel.ui.modelSection.collapsed = True
-    panel.nodules.go([panel.review.rows[0].segment_id])
+    largest = max(panel.review.rows, key=lambda row: row.nodule.volume_mm3)
+    zoom(largest.nodule.centroid_ras, 120.0)
+    window.three_d_widget().threeDView().resetFocalPoint()
+    panel.nodules.go([largest.segment_id])
     save("panel-3-nodules", panel.ui.nodulesTable)
     panel.parameters.sensitivity = 85.0
     wait(1.0)
@@ -105,8 +106,7 @@ def main() -> None:
     panel.review.rename(rows[-1].segment_id, "Cavity")
     save("panel-6-review", panel.ui.nodulesTable)
     panel.parameters.showProbability = True
-    best = max(panel.review.rows, key=lambda row: row.nodule.probability)
-    zoom(best.nodule.centroid_ras, 200.0)
+    zoom(largest.nodule.centroid_ras, 200.0)
     save("panel-7-probability")
     window.close()
     for section in panel.sections:

@@ -145,7 +145,7 @@ def _connect_parameters(self, mapping) -> int:
         connector.write(getattr(self, name))
         connector.onChanged(_to_parameter(self, name, connector))
     observer = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: _update_gui(self))
-    # Python's collector takes observer, wrapper and node for a cycle that nobody needs, although the scene has the node.
+    # Python's collector takes observer, wrapper and node for a cycle that nobody needs; but the scene has the node.
     _bound.append((self, observer))
     return tag
 
@@ -173,7 +173,7 @@ def _update_gui(self) -> None:
 
 
 def _connect_gui(self, gui) -> None:
-    """Bind the widgets of `gui` (a widget, or an object with widgets as attributes) that carry a parameter's name."""
+    """Bind the widgets of `gui` (a widget, or an object with widgets as attributes) that name a parameter."""
     is_widget = getattr(gui, "isWidgetType", lambda: False)()
     widgets = gui.findChildren(qt.QWidget) if is_widget else list(vars(gui).values())
     named = {}

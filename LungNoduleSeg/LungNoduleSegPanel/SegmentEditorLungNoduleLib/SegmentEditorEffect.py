@@ -26,7 +26,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._pending = None
 
     def clone(self):
-        from LungNoduleSegPanel.effect.registration import newEffect
+        from LungNoduleSegPanel.SegmentEditorLungNoduleLib.registration import newEffect
 
         return newEffect()
 
@@ -55,7 +55,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self.scriptedEffect.addOptionsWidget(self.statusLabel)
 
     def createCursor(self, widget):
-        return slicer.util.mainWindow().cursor if slicer.util.mainWindow() else qt.QCursor()
+        return qt.QCursor(qt.Qt.CrossCursor)
 
     def setMRMLDefaults(self):
         from LungNoduleSegPanel.parameters import DEFAULT_MODEL
@@ -168,13 +168,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             self._modifier(click.mask, volume), slicer.qSlicerSegmentEditorAbstractEffect.ModificationModeSet
         )
 
-    def _modifier(self, mask, volume):
-        """(offset_kji, mask) on the CT's grid as a labelmap on the grid of the segment that is edited."""
+    def _modifier(self, base, volume):
+        """A mask on the CT's grid as a labelmap on the grid of the segment that is edited."""
         from LungNoduleSegLib.mrml.geometry import labelmap, numpy_matrix
 
         matrix = vtk.vtkMatrix4x4()
         volume.GetIJKToRASMatrix(matrix)
-        image = labelmap(mask[1], mask[0], numpy_matrix(matrix))
+        image = labelmap(base.mask, base.offset_kji, numpy_matrix(matrix))
         modifier = self.scriptedEffect.defaultModifierLabelmap()
         resampled = slicer.vtkOrientedImageData()
         slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, modifier, resampled)
