@@ -168,9 +168,12 @@ class Worker:
                 lung_mask=_load_mask(job.get("lung_mask")),
                 threshold=job.get("threshold"),
                 min_diameter_mm=job.get("min_diameter_mm"),
-                progress=lambda fraction, message="": progress(0.05 + 0.93 * fraction, message),
+                progress=lambda fraction, message="": progress(0.05 + 0.91 * fraction, message),
                 cancel=cancel,
             )
+            progress(0.97, "Measuring")
+            # All candidates, so that whoever shows them at another threshold has nothing left to measure.
+            _ = result.at(0.0, min_diameter_mm=0.0).nodules
         else:
             result = segmenter.click(
                 ct,

@@ -2,9 +2,9 @@
 
     python benchmarks/panel.py [CT] [--model NAME] [--cancels 5] [--clicks 5]
 
-Without CT: LIDC-IDRI-0063 where LUNGNODULESEG_DATA names the data, else the public sample. The panel runs on Slicer's own
-scene (slicer-core) with PySide6 in the place of the application's Qt, as the tests do; the run and the clicks are the real
-subprocesses. Latency: a timer of 5 ms in the panel's thread; the longest time by which it came late. Publishing the
+Without CT: LIDC-IDRI-0063 where LUNGNODULESEG_DATA names the data, else the public sample. The panel runs on Slicer's
+own scene (slicer-core) with PySide6 in the place of the application's Qt, as the tests do; the run and the clicks are
+the real subprocesses. Latency: a timer of 5 ms in the panel's thread; the longest time by which it came late. Publishing the
 result into the scene is work of the panel's thread and is given apart. Needs the extra `test`.
 """
 
@@ -140,8 +140,10 @@ def main() -> None:
             until(lambda: not panel.running)
         seconds = time.perf_counter() - begun
         panel.logic._publish = original
-        print(f"{model}: whole CT {seconds:.1f} s with {panel.logic.defaultThreads()} threads: {panel.ui.statusLabel.text}")
-        print(f"  longest pause of the event loop {published['before'] * 1e3:.0f} ms; publishing {published['seconds']:.2f} s")
+        threads = panel.logic.defaultThreads()
+        print(f"{model}: whole CT {seconds:.1f} s with {threads} threads: {panel.ui.statusLabel.text}")
+        pause_ms = published["before"] * 1e3
+        print(f"  longest pause of the event loop {pause_ms:.0f} ms; publishing {published['seconds']:.2f} s")
         points = [row.nodule.centroid_ras for row in panel.review.rows]
         waits, rng = [], random.Random(1)
         for _ in range(arguments.cancels):
@@ -155,7 +157,8 @@ def main() -> None:
                     until(lambda: not panel.running)
                     waits.append(time.perf_counter() - begun)
         left = descendants()
-        print(f"  cancel at {len(waits)} random moments: longest {max(waits, default=float('nan')):.2f} s, {left} processes left")
+        longest = max(waits, default=float("nan"))
+        print(f"  cancel at {len(waits)} random moments: longest {longest:.2f} s, {left} processes left")
         volume = panel.parameters.inputVolume
         begun = time.perf_counter()
         panel.logic.click(volume, [points[0] if points else ct.kji_to_ras([n // 2 for n in ct.shape])], model=model)
@@ -168,7 +171,7 @@ def main() -> None:
                 warm.append(time.perf_counter() - begun)
         print(f"  click: first {first:.2f} s (process, network and CT), warm {statistics.median(warm):.2f} s, "
               f"slowest {max(warm):.2f} s; longest pause {latency.worst * 1e3:.0f} ms")
-        print(json.dumps({"model": model, "seconds": seconds, "latency": published["before"], "cancels": waits, "warm": warm}))
+        print(json.dumps({"model": model, "seconds": seconds, "cancels": waits, "warm": warm}))
         panel.logic._clicks.close()
     module.close()
 

@@ -9,11 +9,13 @@ from .place_mode import IN, OUT, PlaceMode
 
 FAR_MM = 10.0
 """A click further than this from the present nodule is meant for another one."""
+LONGEST_NAME = 30
+"""In characters: a longer one would make the panel wider."""
 
 
 class ClickSection:
     """host - the panel: logic, parameters, review, running, resourcePath(name), say(text), updateSections(),
-    reasonNotToRun(), offerInstallation(), selectSegment(id)."""
+    reasonNotToRun(), offerInstallation(), segmentationForRun(), selectSegment(id), logClicks()."""
 
     def __init__(self, host):
         self._host = host
@@ -24,6 +26,11 @@ class ClickSection:
         """ID of the segment that the next click refines; None: it begins a new nodule."""
         self._waiting = []
         self._busy = False
+        self._point = None
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.connect("timeout()", self._next)
         self._placing = PlaceMode(self.onPoint, self.onPlacingEnded)
         # Place mode takes no clicks with Shift or Ctrl, so the keys are pressed beforehand.
         self._keys = [self._key("Esc", self.stop), self._key("Shift+N", self.onNewNodule)]
@@ -49,6 +56,10 @@ class ClickSection:
 
     def cleanup(self):
         self.stop()
+        self._timer.stop()
+        for shortcut in self._keys:
+            shortcut.deleteLater()  # the window that they belong to stays
+        self._keys = []
 
     def update(self):
         reason = self._host.reasonNotToRun()
@@ -66,8 +77,7 @@ class ClickSection:
             self.ui.addRadioButton.checked = True
         if reason and self._placing.on:
             self.stop()
-        name = "" if row is None else row.name
-        self.ui.newNoduleButton.text = _("New nodule (now: {name})").format(name=name) if name else _("New nodule")
+        self.ui.targetLabel.text = _("a new nodule") if row is None else _shortened(row.name)
 
     def _row(self):
         review = self._host.review
@@ -83,13 +93,14 @@ class ClickSection:
             self.ui.placeButton.checked = False
             return
         parameters = self._host.parameters
-        with slicer.util.tryWithErrorDisplay(_("Clicking could not be started."), waitCursor=False):
-            self._host.logic.warmUp(parameters.inputVolume, parameters.model, parameters.device)
-            self._placing.start()
-            self._enableKeys(True)
-            self._say(_("Click on a nodule in a slice view."))
-            return
-        self.ui.placeButton.checked = False
+        try:
+            with slicer.util.tryWithErrorDisplay(_("Clicking could not be started."), waitCursor=False):
+                self._host.logic.warmUp(parameters.inputVolume, parameters.model, parameters.device)
+                self._placing.start()
+                self._enableKeys(True)
+                self._say(_("Click on a nodule in a slice view."))
+        finally:
+            self.ui.placeButton.checked = self._placing.on
 
     def stop(self):
         """End place mode; clicks that wait are forgotten."""
@@ -117,36 +128,40 @@ class ClickSection:
 
     # A click
 
-    def onPoint(self, ras):
+    def onPoint(self, ras, point):
         """A point was placed: segment there, or refine the present nodule. A click may refine what the one before it
         makes, so they are answered one after another."""
-        self._waiting.append((ras, self.ui.cutRadioButton.checked))
-        if not self._busy:
-            self._next()
+        self._waiting.append((ras, point, self.ui.cutRadioButton.checked))
+        self._timer.start()  # the markups are not changed while Slicer is placing the point
 
     def _next(self):
-        ras, cut = self._waiting.pop(0)
-        cut = cut and self.current is not None
-        if self.current is not None and not cut:
-            self.current = self._meant(ras)
-        if self.current is None:
-            self._placing.mark(IN)
-        else:
-            self._placing.mark(OUT if cut else IN)
         parameters = self._host.parameters
-        self._say(_("Segmenting..."))
-        self._busy = True
-        self._host.logic.click(
-            parameters.inputVolume,
-            [] if cut else [ras],
-            [ras] if cut else [],
-            segmentId=self.current,
-            segmentationNode=parameters.segmentation,
-            model=parameters.model,
-            device=parameters.device,
-            wait=False,
-            onDone=self.onDone,
-        )
+        if self._busy or not self._waiting or parameters is None:
+            return
+        ras, self._point, cut = self._waiting.pop(0)
+        try:
+            cut = cut and self.current is not None
+            if self.current is not None and not cut:
+                self.current = self._meant(ras)
+            self._placing.mark(self._point, OUT if cut else IN)
+            self._say(_("Segmenting..."))
+            self._busy = True
+            self._host.logic.click(
+                parameters.inputVolume,
+                [] if cut else [ras],
+                [ras] if cut else [],
+                segmentId=self.current,
+                segmentationNode=self._host.segmentationForRun(),
+                model=parameters.model,
+                device=parameters.device,
+                wait=False,
+                onDone=self.onDone,
+            )
+        except Exception as error:
+            self._busy = False
+            self._placing.drop(self._point)
+            self._say(str(error))
+            raise
 
     def _meant(self, ras):
         """The present nodule, or None where the point lies so far away that another one must be meant."""
@@ -167,16 +182,24 @@ class ClickSection:
         """A click was answered."""
         self._busy = False
         self._say(click.message)
+        if click.segmentId is None:
+            self._placing.drop(self._point)
         if click.error is not None:
-            self._placing.drop()
-        elif click.segmentId is not None:
+            self._host.logClicks()
+        elif click.segmentId is None:  # cancelled: the worker is ending, and must not be started again
+            self._waiting = []
+        else:
             if self._host.parameters is not None and click.segmentationNode is not None:
                 self._host.parameters.segmentation = click.segmentationNode
             self.current = click.segmentId
             self._host.selectSegment(click.segmentId)
         self._host.updateSections()
-        if self._waiting and self._host.parameters is not None:
-            self._next()
+        self._timer.start()
 
     def _say(self, text):
         self.ui.clickStatusLabel.text = text
+
+
+def _shortened(name):
+    """A name that fits beside the buttons; the table has all of it."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1].rstrip() + "…"

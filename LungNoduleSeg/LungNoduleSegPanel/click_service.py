@@ -3,7 +3,9 @@
 import slicer
 from slicer.i18n import tr as _
 
+from . import settings
 from .clicks import ClickQueue, InProcessWorker
+from .installation import environmentFor
 
 
 class ClickService:
@@ -16,12 +18,14 @@ class ClickService:
         self._logic = logic
         self._queue = ClickQueue(self._startWorker)
         self._trails = {}
+        self._python = None  # the choice of Python that the worker was started with
 
     @property
     def log(self):
         return self._queue.log
 
     def warmUp(self, ctNode, model, device):
+        self._leaveOtherPython()
         self._queue.warmUp(self._logic.ct(ctNode), model, device)
 
     def close(self):
@@ -32,6 +36,7 @@ class ClickService:
     def click(self, ctNode, positive, negative, segmentId, segmentationNode, model, device, onDone):
         """See LungNoduleSegLogic.click; returns a PendingClick."""
         points = _asPoints(positive), _asPoints(negative)
+        self._leaveOtherPython()
 
         def prepare():
             self._check(model)
@@ -50,6 +55,7 @@ class ClickService:
 
     def clickMask(self, ctNode, positive, negative, base, model, device, onDone):
         """See LungNoduleSegLogic.clickMask."""
+        self._leaveOtherPython()
 
         def prepare():
             self._check(model)
@@ -71,7 +77,11 @@ class ClickService:
 
     def _publish(self, result, ctNode, segmentationNode, segmentId, points, model):
         if not slicer.mrmlScene.IsNodePresent(ctNode):
-            raise RuntimeError(_("The CT was removed from the scene."))
+            raise RuntimeError(_("The CT was removed from the scene; the click cannot be shown."))
+        if segmentationNode is not None and not slicer.mrmlScene.IsNodePresent(segmentationNode):
+            segmentationNode = None  # removed since the click
+            if segmentId is not None:
+                raise RuntimeError(_("The nodules were removed from the scene. Click again to begin with new ones."))
         if segmentId is None:
             segmentId, review = self._add(result, ctNode, segmentationNode)
             trail = points
@@ -106,15 +116,19 @@ class ClickService:
         same = row is not None and usedModel == model and fingerprint == _fingerprint(row)
         return (list(positive), list(negative)) if same else None
 
+    def _leaveOtherPython(self):
+        """End the worker where the user has chosen another Python since; not while a click is being answered."""
+        if self._queue.warm and not self._queue.busy and self._python != settings.interpreterPath():
+            self._queue.close()
+
     def _startWorker(self):
+        self._python = settings.interpreterPath()
         if self._logic.loadSegmenter is not None:
             return InProcessWorker(self._logic.loadSegmenter)
         from LungNoduleSegLib.client.worker import ClickWorker
 
-        from .logic import startEnvironment
-
         interpreter = self._logic.interpreter()
-        return ClickWorker(interpreter, environment=startEnvironment(interpreter))
+        return ClickWorker(interpreter, environment=environmentFor(interpreter))
 
 
 def _asPoints(points):

@@ -110,7 +110,7 @@ class ClickQueue:
         self._worker = None
         self._waiting = deque()
         self._current = None  # (number, PendingClick)
-        self._timer = None
+        self._timer, self._following = None, False
         self._lastUse = 0.0
 
     @property
@@ -167,9 +167,11 @@ class ClickQueue:
 
     def close(self):
         """End the worker; the next click starts a new one."""
-        if self._timer is not None:
+        if self._following:
+            self._following = False
             self._timer.stop()
-            self._timer = None
+            # A connection keeps this object as long as the timer; which must not be deleted here, in its own signal.
+            self._timer.disconnect("timeout()", self.poll)
         if self._worker is not None:
             self._worker.close()
             self._worker = None
@@ -196,8 +198,11 @@ class ClickQueue:
             self._current = (number, click)
 
     def _follow(self):
+        if self._following:
+            return
         if self._timer is None:
             self._timer = qt.QTimer()
             self._timer.setInterval(POLL_MS)
-            self._timer.connect("timeout()", self.poll)
-            self._timer.start()
+        self._timer.connect("timeout()", self.poll)
+        self._timer.start()
+        self._following = True

@@ -1,5 +1,7 @@
 """Section Find nodules: the run, and the sensitivity that changes its result at once."""
 
+from contextlib import contextmanager
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -12,7 +14,7 @@ ROI_SIZE_MM = 80.0
 
 class FindSection:
     """host - the panel: logic, parameters, running, review, resourcePath(name), say(text), updateSections(),
-    reasonNotToRun() and offerInstallation()."""
+    reasonNotToRun(), offerInstallation(), segmentationForRun(), onRunEnded(outcome) and logRun()."""
 
     def __init__(self, host):
         self._host = host
@@ -20,6 +22,8 @@ class FindSection:
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._shown = None
+        self._atStart = None
+        self._starting = False
         self._curve = None
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -31,6 +35,7 @@ class FindSection:
 
     def setParameterNode(self, parameters):
         self._shown = None if parameters is None else self._wanted()
+        self._curve = None  # a scene brings its own sensitivity with its model
         self.update()
 
     def cleanup(self):
@@ -114,10 +119,10 @@ class FindSection:
         logic = self._host.logic
         if earlier is None or earlier[:2] != wanted[:2]:
             return
-        if not logic.canFollow(parameters.inputVolume, parameters.model):
-            return
         refused = _("The nodules could not be shown at this sensitivity.")
         with slicer.util.tryWithErrorDisplay(refused, waitCursor=False):
+            if not logic.canFollow(parameters.inputVolume, parameters.model, parameters.segmentation):
+                return
             result, node = logic.setThreshold(
                 parameters.inputVolume, self.threshold, parameters.minimumDiameterMm, parameters.segmentation
             )
@@ -139,7 +144,8 @@ class FindSection:
             return
         self.ui.statusLabel.text = ""
         self.ui.progressBar.value = 0
-        with slicer.util.tryWithErrorDisplay(_("The run could not be started."), waitCursor=False):
+        self._atStart = self._wanted()
+        with self._start(), slicer.util.tryWithErrorDisplay(_("The run could not be started."), waitCursor=False):
             if parameters.useRoi and parameters.roi is None:
                 raise RuntimeError(_("Choose or make the box that is to be searched, or untick \"Only inside\"."))
             logic.process(
@@ -155,7 +161,16 @@ class FindSection:
                 probability=parameters.showProbability,
                 threads=parameters.threads or None,
             )
-        self._host.updateSections()
+
+    @contextmanager
+    def _start(self):
+        """Whatever comes of it, the buttons are right afterwards, and an error is shown once."""
+        self._starting = True
+        try:
+            yield
+        finally:
+            self._starting = False
+            self._host.updateSections()
 
     def onEvent(self, event):
         """What a run says; the last event comes after it has ended."""
@@ -167,11 +182,12 @@ class FindSection:
                 self.ui.statusLabel.text = ", ".join(filter(None, parts))
             return
         self._host.say(event["message"])
+        self._host.logRun()
         if event["event"] == "result":
-            self._shown = self._wanted()
+            self._shown = self._atStart  # the slider may have been moved since: the result follows it then
             self._host.onRunEnded(self._host.logic.lastOutcome)
         self._host.updateSections()
-        if event["event"] == "error":
+        if event["event"] == "error" and not self._starting:
             slicer.util.errorDisplay(
                 _("The nodules could not be segmented. {message}").format(message=event["message"])
             )

@@ -81,10 +81,14 @@ class InputSection:
             return
         self._seen = key
         part = None if key is None else self._host.logic.seenInTraining(node, parameters.model)
-        text = ""
-        if part:
-            text = _(
-                "The model has seen this CT in its {part} data: what it finds here says nothing about other patients."
-            ).format(part={"train": _("training"), "validation": _("validation")}[part])
+        text = {
+            "train": _(
+                "The model has seen this CT in its training data: what it finds here says nothing about other patients."
+            ),
+            "validation": _(
+                "The model has seen this CT in its validation data: what it finds here says nothing about other "
+                "patients."
+            ),
+        }.get(part, "")
         self.ui.seenLabel.text = text
         self.ui.seenLabel.visible = bool(text)

@@ -1,7 +1,6 @@
 """Everything that the panel does, for scripts too: runs, clicks, nodules, export. Needs no panel."""
 
 import time
-from dataclasses import dataclass
 
 import slicer
 from slicer.i18n import tr as _
@@ -9,24 +8,11 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from . import settings
 from .click_service import ClickService
+from .installation import chosenInterpreter, environmentFor
+from .outcome import Outcome, describe, publishedNodes
 from .parameters import DEFAULT_MODEL, LungNoduleSegParameterNode
 from .runs import InProcessRun, PendingRun
-
-
-@dataclass
-class Outcome:
-    """What a run gave.
-
-    nodes - PublishedNodules (segmentation, points, table, segment_ids), or None where nothing was added to the scene.
-    result - the result with every candidate, or None after a cancellation.
-    message - sentences for the user.
-    review - NoduleReview of the segmentation, or None.
-    """
-
-    nodes: object = None
-    result: object = None
-    message: str = ""
-    review: object = None
+from .scene_memory import SceneMemory
 
 
 class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
@@ -39,19 +25,25 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
 
     loadSegmenter - takes a model's name and a device, returns what has segment(ct, ...) and click(ct, ...), and is used
         in this process. Default: the library's segmenter in a process of its own.
+    onRunChanged - callables without argument: called when a run has begun or ended, whoever has started it.
     """
 
     def __init__(self, loadSegmenter=None):
         ScriptedLoadableModuleLogic.__init__(self)
         self.loadSegmenter = loadSegmenter
+        self.onRunChanged = []
         self._run = None
+        self._runNode = None
         self._clicks = ClickService(self)
-        self._cts = {}
-        self._reviews = {}
-        self._results = {}
+        self._memory = SceneMemory(self.forgetScene, self._onNodeRemoved)
+        self._parameters = None
 
     def getParameterNode(self):
-        return LungNoduleSegParameterNode(super().getParameterNode())
+        """The panel's state in this scene; the same object until the scene is closed, as each one observes the node."""
+        node = super().getParameterNode()
+        if self._parameters is None or self._parameters.parameterNode is not node:
+            self._parameters = LungNoduleSegParameterNode(node)
+        return self._parameters
 
     # Models
 
@@ -92,15 +84,7 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
 
     def ct(self, ctNode):
         """A volume node as the library's CT, world RAS; read once, and again when voxels or geometry have changed."""
-        from LungNoduleSegLib.mrml import ct_from_volume
-        from LungNoduleSegLib.mrml.geometry import volume_to_world
-
-        if ctNode is None or ctNode.GetImageData() is None:
-            return ct_from_volume(ctNode)  # says what is wrong
-        key = (ctNode.GetID(), ctNode.GetImageData().GetMTime(), volume_to_world(ctNode).tobytes())
-        if key not in self._cts:
-            self._cts = {key: ct_from_volume(ctNode)}  # the last one only: a CT is large
-        return self._cts[key]
+        return self._memory.ct(ctNode)
 
     def checkInput(self, ctNode):
         """What the CT is and what is wrong with it (LungNoduleSegLib.ct.describe.InputCheck).
@@ -183,12 +167,14 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
             return self._publish(result, ctNode, segmentationNode, probability)
 
         cancelled = Outcome(message=_("Cancelled; nothing was added to the scene."))
-        self._run = PendingRun(run, publish, cancelled, onEvent)
-        self._run.start()
+        self._run = pending = PendingRun(run, publish, cancelled, onEvent, self._tellRunChanged)
+        self._runNode = ctNode
+        pending.start()
+        self._tellRunChanged()
         if wait:
-            return self._run.wait()
-        self._run.follow()
-        return self._run
+            return pending.wait()
+        pending.follow()
+        return pending
 
     @property
     def running(self):
@@ -201,7 +187,7 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
 
     @property
     def lastOutcome(self):
-        """Outcome of the last run; None before it has ended, and where it failed."""
+        """Outcome of the last run; None before it has ended, where it failed, and when its CT or scene is gone."""
         return None if self._run is None else self._run.outcome
 
     def cancel(self):
@@ -209,9 +195,11 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
         if self.running:
             self._run.cancel()
 
-    def log(self):
-        """What the last run and the clicks wrote for people who look for an error."""
-        return "\n".join(filter(None, ["" if self._run is None else self._run.log, self._clicks.log]))
+    def log(self, clicks=False):
+        """What the process of the last run, or that of the clicks, has written for people who look for an error."""
+        if clicks:
+            return self._clicks.log
+        return "" if self._run is None else self._run.log
 
     def _makeRun(self, ct, job, threads):
         if self.loadSegmenter is not None:
@@ -222,7 +210,7 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
         if reason:
             raise RuntimeError(reason)
         interpreter, threads = self.interpreter(), threads or self.defaultThreads()
-        return Run(interpreter, job, volume=ct, threads=threads, environment=startEnvironment(interpreter))
+        return Run(interpreter, job, volume=ct, threads=threads, environment=environmentFor(interpreter))
 
     @staticmethod
     def defaultThreads():
@@ -233,42 +221,55 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
 
     def interpreter(self):
         """The Python that runs the networks: Slicer's own, or the one that the user chose."""
-        from LungNoduleSegLib.client.interpreter import Interpreter
+        return chosenInterpreter()
 
-        path = settings.interpreterPath()
-        return Interpreter.at(path) if path else Interpreter.default()
+    def _tellRunChanged(self):
+        for call in list(self.onRunChanged):
+            call()
 
     def _publish(self, result, ctNode, segmentationNode, probability):
         if not slicer.mrmlScene.IsNodePresent(ctNode):
             raise RuntimeError(_("The CT was removed from the scene during the run; its nodules cannot be shown."))
-        nodes, review = self._show(result, ctNode, segmentationNode)
-        if probability:
-            from LungNoduleSegLib.mrml.probability import show_probability
-
-            show_probability(result.probability(), ctNode)
-        self._results[ctNode.GetID()] = result
+        nodes, review = self._show(result, ctNode, segmentationNode, probability)
+        self._memory.keepResult(ctNode, result)
         return Outcome(nodes, result, self.describe(result), review)
 
-    def _show(self, result, ctNode, segmentationNode):
+    def _show(self, result, ctNode, segmentationNode, probability=False):
         """The nodules in a segmentation, a new one where none is given; all or nothing."""
+        from LungNoduleSegLib.mrml.probability import show_probability
         from LungNoduleSegLib.mrml.publishing import empty_segmentation
         from LungNoduleSegLib.mrml.transaction import SceneTransaction
 
-        if segmentationNode is None and not result.nodules:
-            return None, None
+        if segmentationNode is not None and not slicer.mrmlScene.IsNodePresent(segmentationNode):
+            segmentationNode = None  # removed since it was chosen
+        nodes = review = None
         with SceneTransaction(slicer.mrmlScene):
-            if segmentationNode is None:
-                segmentationNode = empty_segmentation(ctNode)
-            review = self.review(segmentationNode, ctNode)
-            segmentIds = review.add(result, text=_("Find nodules"))
-        return publishedNodes(review, segmentIds), review
+            if probability:  # first: the nodules are what cannot fail any more when they are there
+                show_probability(result.probability(), ctNode)
+            if segmentationNode is not None or result.nodules:
+                if segmentationNode is None:
+                    segmentationNode = empty_segmentation(ctNode)
+                review = self.review(segmentationNode, ctNode)
+                nodes = publishedNodes(review, review.add(result, text=_("Find nodules")))
+        return nodes, review
 
     # Another threshold, without another run
 
-    def canFollow(self, ctNode, model=None):
-        """Whether a result (of this model) is there for the CT, so that its sensitivity can be changed at once."""
-        result = None if ctNode is None else self._results.get(ctNode.GetID())
-        return result is not None and model in (None, result.model)
+    def canFollow(self, ctNode, model=None, segmentationNode=None):
+        """Whether a result (of this model) is there for the CT, so that its sensitivity can be changed at once.
+
+        segmentationNode - must show that run then: not another one, and not after it was undone.
+        """
+        from LungNoduleSegLib.mrml.shown_run import same_run
+
+        result = self._memory.result(ctNode)
+        if result is None or model not in (None, result.model):
+            return False
+        if segmentationNode is None:
+            return True
+        if self._referenceCt(segmentationNode) not in (None, ctNode):
+            return False
+        return same_run(self.review(segmentationNode, ctNode).result, result)
 
     def setThreshold(self, ctNode, threshold, minimumDiameterMm=None, segmentationNode=None):
         """Show the last run on a CT at another threshold, at once.
@@ -278,12 +279,13 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
         """
         if not self.canFollow(ctNode):
             raise RuntimeError(_("There is no run of this session on this CT. Find nodules first."))
-        result = self._results[ctNode.GetID()].at(threshold, min_diameter_mm=minimumDiameterMm)
-        self._results[ctNode.GetID()] = result
+        result = self._memory.result(ctNode).at(threshold, min_diameter_mm=minimumDiameterMm)
         if segmentationNode is None:
             nodes = self._show(result, ctNode, None)[0]
-            return result, None if nodes is None else nodes.segmentation
-        self.review(segmentationNode, ctNode).follow(result)
+            segmentationNode = None if nodes is None else nodes.segmentation
+        else:
+            self.review(segmentationNode, ctNode).follow(result)
+        self._memory.keepResult(ctNode, result)
         return result, segmentationNode
 
     # Clicks
@@ -333,20 +335,15 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
 
         ctNode - default: the volume that the segmentation refers to.
         """
-        from LungNoduleSegLib.mrml.review import NoduleReview
-
-        if ctNode is None:
-            role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-            ctNode = segmentationNode.GetNodeReference(role)
+        ctNode = self._referenceCt(segmentationNode) if ctNode is None else ctNode
         if ctNode is None:
             raise RuntimeError(_("Choose the CT of these nodules."))
-        key = segmentationNode.GetID()
-        known = self._reviews.get(key)
-        if known is None or known.segmentation_node is not segmentationNode or known.volume_node is not ctNode:
-            if known is not None:
-                known.close()
-            known = self._reviews[key] = NoduleReview(segmentationNode, ctNode, ct=self.ct(ctNode))
-        return known
+        return self._memory.review(segmentationNode, ctNode)
+
+    @staticmethod
+    def _referenceCt(segmentationNode):
+        """The volume that a segmentation refers to, or None."""
+        return segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
 
     def nodules(self, segmentationNode):
         """The nodules of a segmentation as rows: name, status, type, band, and nodule with its measurements."""
@@ -362,30 +359,19 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
 
     def describe(self, result):
         """What was found, as sentences."""
-        count = len(result.nodules)
-        if count:
-            words = _("1 nodule") if count == 1 else _("{count} nodules").format(count=count)
-            text = _("{found} found.").format(found=words)
-        else:
-            text = _("No nodule found.")
-            if result.best is not None:
-                probability, (x, y, z) = result.best
-                words = _("The highest probability is {probability:.2f}, at R {x:.1f}, A {y:.1f}, S {z:.1f} mm.")
-                text += " " + words.format(probability=probability, x=x, y=y, z=z)
-        if result.seen_in_training:
-            text += " " + _("The model has seen this CT in its {part} data.").format(
-                part={"train": _("training"), "validation": _("validation")}[result.seen_in_training]
-            )
-        return " ".join([text, *result.warnings])
+        return describe(result)
 
     def forgetScene(self):
         """Before the scene is closed: stop what is going on and let go of what belongs to it."""
-        if self.running:
-            self._run.abandon()
+        run, self._run, self._runNode, self._parameters = self._run, None, None, None
+        if run is not None and not run.finished:
+            run.abandon()
         self._clicks.close()
-        for review in self._reviews.values():
-            review.close()
-        self._cts, self._reviews, self._results = {}, {}, {}
+        self._memory.clear()
+
+    def _onNodeRemoved(self, node):
+        if node is self._runNode and not self.running:
+            self._run = self._runNode = None  # its result holds the CT
 
     close = forgetScene
 
@@ -400,18 +386,3 @@ def roiCorners(roi):
     bounds = [0.0] * 6
     roi.GetRASBounds(bounds)
     return tuple(bounds[0::2]), tuple(bounds[1::2])
-
-
-def startEnvironment(interpreter):
-    """Another Python is started as the user's shell would do it, without what leads to Slicer's libraries."""
-    return None if interpreter.own else slicer.util.startupEnvironment()
-
-
-def publishedNodes(review, segmentIds):
-    """The nodes that show a review, with these segments."""
-    from LungNoduleSegLib.mrml.publishing import POINTS_ROLE, TABLE_ROLE, PublishedNodules
-
-    node = review.segmentation_node
-    return PublishedNodules(
-        node, node.GetNodeReference(POINTS_ROLE), node.GetNodeReference(TABLE_ROLE), tuple(segmentIds)
-    )

@@ -9,7 +9,7 @@ from .nodules_columns import Cell, NoduleColumns
 
 SWATCH_PX = 12
 ARROW_PX = 16
-PADDING_PX = 12
+PADDING_PX = 8
 NAME_MAX_PX = 150
 """A longer name is cut off with dots; the tooltip has all of it."""
 FEWEST_ROWS, MOST_ROWS = 4, 10

@@ -13,7 +13,7 @@ _COLORS = {IN: (0.2, 0.9, 0.3), OUT: (0.95, 0.25, 0.2)}
 class PlaceMode:
     """While it is on, each point that is placed in a view is handed over, and shown as + or -.
 
-    onPoint - onPoint(ras): position (x, y, z) in world RAS mm.
+    onPoint - onPoint(ras, point): position (x, y, z) in world RAS mm, and what stands for the point in mark and drop.
     onEnded - called when place mode ended by itself (the user chose another mouse mode).
     """
 
@@ -73,18 +73,23 @@ class PlaceMode:
             self._node.SetLocked(False)
             self._node.RemoveAllControlPoints()
 
-    def mark(self, kind):
-        """Show the last point as IN or OUT."""
-        if self._node is not None and self._node.GetNumberOfControlPoints():
-            last = self._node.GetNumberOfControlPoints() - 1
-            self._node.SetNthControlPointLabel(last, kind)
-            self._node.SetNthControlPointLocked(last, True)
+    def mark(self, point, kind):
+        """Show a point as IN or OUT."""
+        index = self._index(point)
+        if index >= 0:
+            self._node.SetNthControlPointLabel(index, kind)
+            self._node.SetNthControlPointLocked(index, True)
             self._node.GetDisplayNode().SetSelectedColor(*_COLORS[kind])
 
-    def drop(self):
-        """Take the last point away: it led to nothing."""
-        if self._node is not None and self._node.GetNumberOfControlPoints():
-            self._node.RemoveNthControlPoint(self._node.GetNumberOfControlPoints() - 1)
+    def drop(self, point):
+        """Take a point away: it led to nothing."""
+        index = self._index(point)
+        if index >= 0:
+            self._node.RemoveNthControlPoint(index)
+
+    def _index(self, point):
+        """Where a point is now, -1 where it is gone; the last one is none that was placed, but the mouse's."""
+        return -1 if self._node is None else self._node.GetNthControlPointIndexByID(point)
 
     @staticmethod
     def _singletons():
@@ -125,7 +130,7 @@ class PlaceMode:
     def _onDefined(self, caller, event, index):
         ras = [0.0, 0.0, 0.0]
         self._node.GetNthControlPointPositionWorld(index, ras)
-        self._onPoint(tuple(ras))
+        self._onPoint(tuple(ras), self._node.GetNthControlPointID(index))
 
     def _onChanged(self, caller, event):
         # Looked at a moment later: while nodules are added to the scene, their points are the active node for a while.

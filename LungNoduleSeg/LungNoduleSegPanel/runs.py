@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 
 import qt
 import slicer
@@ -79,11 +80,14 @@ class PendingRun:
     cancelledOutcome - what `outcome` is after a cancellation.
     onEvent - is called in the main thread with {"event": "progress", "fraction": 0..1, "message": str, "secondsLeft":
         float or None}, finally with {"event": "result" | "cancelled" | "error", "message": str}.
+    onFinished - is called, without argument, when the run has ended, before onEvent is told so.
     """
 
-    def __init__(self, run, publish, cancelledOutcome, onEvent=None):
+    def __init__(self, run, publish, cancelledOutcome, onEvent=None, onFinished=None):
         self._run, self._publish, self._cancelledOutcome = run, publish, cancelledOutcome
         self._tell = onEvent or (lambda event: None)
+        self._onFinished = onFinished or (lambda: None)
+        self._heard = deque()
         self._timer = None
         self.cancelling = False
         self.finished = False
@@ -106,11 +110,15 @@ class PendingRun:
 
     def wait(self):
         """Until the run has ended; the application goes on reacting meanwhile. Returns the outcome or raises."""
-        while not self.finished:
-            self.poll()
-            slicer.app.processEvents()
-            if not self.finished:
-                time.sleep(_WAIT_S)
+        try:
+            while not self.finished:
+                self.poll()
+                slicer.app.processEvents()
+                if not self.finished:
+                    time.sleep(_WAIT_S)
+        except BaseException:  # Ctrl+C, or an error of onEvent: nobody follows the run any more
+            self.abandon()
+            raise
         if self.error is not None:
             raise self.error
         return self.outcome
@@ -123,13 +131,20 @@ class PendingRun:
 
     def abandon(self):
         """End the run at once and say nothing more: the scene that it was for is gone."""
+        if self.finished:
+            return
         self._tell = lambda event: None
         self.cancel()
+        self.outcome = self._cancelledOutcome
         self._finish()
 
     def poll(self):
         """Take what has come; to be called in the main thread."""
-        for event in [] if self.finished else self._run.events():
+        if not self.finished:
+            self._heard.extend(self._run.events())
+        # One by one: whoever is told may poll, end the run, or fail, and no event is lost or told out of order then.
+        while self._heard and not self.finished:
+            event = self._heard.popleft()
             if event["event"] == "progress":
                 self._tell(
                     {
@@ -141,7 +156,6 @@ class PendingRun:
                 )
             elif event["event"] in ("result", "cancelled", "error"):
                 self._end(event)
-                return
 
     def _end(self, event):
         # The end is told after the state has changed, so that whoever is told may start the next run.
@@ -171,8 +185,11 @@ class PendingRun:
         self.finished = True
         if self._timer is not None:
             self._timer.stop()
-            self._timer = None
+            # A connection keeps this object, with its result, as long as the timer; which must not be deleted here,
+            # in its own signal.
+            self._timer.disconnect("timeout()", self.poll)
         self._run.close()
+        self._onFinished()
 
 
 def sentence(event):

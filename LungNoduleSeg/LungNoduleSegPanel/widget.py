@@ -36,6 +36,7 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.sections = []
         self._guiTag = None
         self._updating = False
+        self._problem = ""
 
     # What Slicer calls
 
@@ -61,6 +62,7 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for section in self.sections:
             self.ui.__dict__.update(vars(section.ui))
         self.nodules.onSelection.append(self.onSelection)
+        self.logic.onRunChanged.append(self.updateSections)  # a script may have started it
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
@@ -69,6 +71,8 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
+        self._refreshTimer.stop()
+        self.logic.onRunChanged.clear()
         self.setParameterNode(None)
         for section in self.sections:
             section.cleanup()
@@ -103,7 +107,6 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndImport(self, caller, event):
         if self.parent.isEntered:
-            self.setParameterNode(None)
             self.initializeParameterNode()
 
     # Parameters
@@ -118,15 +121,17 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(parameters)
 
     def setParameterNode(self, parameters):
-        if self.parameters:
-            self.parameters.disconnectGui(self._guiTag)
-            self.removeObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self.parameters = parameters
+        if parameters is not self.parameters:  # each connection leaves an observer on the node that nobody can remove
+            if self.parameters:
+                node = self.parameters.parameterNode
+                self.parameters.disconnectGui(self._guiTag)
+                self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            self.parameters = parameters
+            if parameters:
+                # connectGui would not tell the tag that disconnectGui needs.
+                self._guiTag = parameters.connectParametersToGui(self._boundWidgets())
+                self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self._updateReview()
-        if parameters:
-            # connectGui would not tell the tag that disconnectGui needs.
-            self._guiTag = parameters.connectParametersToGui(self._boundWidgets())
-            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         for section in self.sections:
             section.setParameterNode(parameters)
 
@@ -136,7 +141,9 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return {name: widget for name, widget in named.items() if name}
 
     def onParametersModified(self, caller=None, event=None):
-        self.updateSections()
+        # While a scene is read, the nodes are there before their voxels; the end of the import updates all.
+        if not (slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsClosing()):
+            self.updateSections()
 
     # What the sections share
 
@@ -160,6 +167,14 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """A sentence for the user: in the status line, and in the log."""
         self.find.ui.statusLabel.text = text
         self.advanced.log(text)
+
+    def logRun(self):
+        """What the process of the last run has written, into the log."""
+        self.advanced.logRun(self.logic.log())
+
+    def logClicks(self):
+        """What the process of the clicks has written, into the log."""
+        self.advanced.logRun(self.logic.log(clicks=True))
 
     def reasonNotToRun(self):
         """Why neither a run nor a click can start, as a sentence; empty when they can."""
@@ -185,7 +200,6 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onRunEnded(self, outcome):
         """A run has ended well: its segmentation becomes the one that is shown."""
-        self.advanced.logRun(self.logic.log())
         if outcome.nodes is None:
             return
         self.parameters.segmentation = outcome.nodes.segmentation
@@ -201,31 +215,37 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # The nodules
 
     def _updateReview(self):
-        review = self._wantedReview()
+        review, problem = self._wantedReview()
+        if problem != self._problem:
+            self._problem = problem
+            if problem:
+                self.say(problem)
         if review is self.review:
             return
         if self.review is not None and self.updateSections in self.review.on_change:
             self.review.on_change.remove(self.updateSections)
         self.review = review
         if review is not None:
-            review.refresh()
             review.on_change.append(self.updateSections)
             review.observe(lambda: self._refreshTimer.start())
 
     def _wantedReview(self):
+        """The review of what is chosen, None where nothing is or it cannot be had; and why it cannot be had."""
         parameters = self.parameters
         if not parameters or parameters.segmentation is None or parameters.inputVolume is None:
-            return None
+            return None, ""
         if not self._belongs(parameters.segmentation, parameters.inputVolume):
-            return None
+            return None, ""
         try:
-            return self.logic.review(parameters.segmentation, parameters.inputVolume)
+            review = self.logic.review(parameters.segmentation, parameters.inputVolume)
+            if review is not self.review:
+                review.refresh()  # nobody has watched it
+            return review, ""
         except Exception as error:
-            self.say(str(error))
-            return None
+            return None, str(error)
 
     def onRefresh(self):
         """Something changed the segmentation: measure what is different."""
-        if self.review is not None and not self.running:
+        if self.review is not None:
             with slicer.util.tryWithErrorDisplay(_("The nodules could not be measured again."), waitCursor=False):
                 self.review.refresh()

@@ -12,9 +12,20 @@ if TYPE_CHECKING:
     from .rows import ReviewRow
     from .transaction import SceneTransaction
 
-# Small beside a nodule, so that the point marks it without hiding it.
+# In percent of the view. A cross, so that the point marks a small nodule without hiding it, in the slices and in 3D.
 _GLYPH_SCALE = 1.5
 _TEXT_SCALE = 2.5
+
+
+def style_points(node) -> None:
+    """Make a new node look like marks of nodules. Slicer may have given it a display node of its own before."""
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.CrossDot2D)
+    display.SetGlyphScale(_GLYPH_SCALE)
+    display.SetTextScale(_TEXT_SCALE)
+    display.SetSelectedColor(1.0, 0.85, 0.2)
 
 
 def fill_points(transaction: SceneTransaction, node, rows: Sequence[ReviewRow], volume_node) -> None:
@@ -34,11 +45,7 @@ def fill_points(transaction: SceneTransaction, node, rows: Sequence[ReviewRow], 
 
     transaction.on_error(restore)
     if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
-        display = node.GetDisplayNode()
-        display.SetGlyphScale(_GLYPH_SCALE)
-        display.SetTextScale(_TEXT_SCALE)
-        display.SetSelectedColor(1.0, 0.85, 0.2)
+        style_points(node)
     numbers = range(node.GetNumberOfControlPoints())
     selected = {node.GetNthControlPointDescription(n): bool(node.GetNthControlPointSelected(n)) for n in numbers}
     modifying = node.StartModify()  # views are drawn once, not for every point

@@ -14,7 +14,7 @@ from LungNoduleSegLib.errors import InputError
 
 from .geometry import labelmap, numpy_matrix, to_world, volume_to_world
 from .hierarchy import place_beside
-from .points import fill_points
+from .points import fill_points, style_points
 from .read import SceneNodules, nodule_labels, read_nodules
 from .segment_voxels import LABELMAP
 from .segments import SegmentRecord, nodule_mask, segment_records
@@ -199,6 +199,8 @@ def _companions(transaction: SceneTransaction, segmentation_node, volume_node) -
             transaction.on_error(partial(segmentation_node.SetNodeReferenceID, role, None))
             segmentation_node.SetNodeReferenceID(role, node.GetID())
             place_beside(volume_node.GetScene(), node, volume_node)
+            if role == POINTS_ROLE:
+                style_points(node)
         nodes.append(node)
     return nodes[0], nodes[1]
 

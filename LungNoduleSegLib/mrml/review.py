@@ -186,11 +186,14 @@ class NoduleReview:
 
         Raises
         ------
-        ValueError
-            If `result` is not the run that was added last (:attr:`result`) at some threshold.
+        InputError
+            If `result` is not the run that was added last (:attr:`result`) at some threshold: it may have been undone,
+            or have gone into another segmentation.
         """
         if not same_run(self.result, result):
-            raise ValueError("Expected argument `result` to be the run that was added last, at some threshold")
+            raise InputError(
+                f"the nodules in {self.segmentation_node.GetName()!r} are not of this run", remedy="Find nodules again."
+            )
         self.refresh()
         with self._all_or_nothing():
             changed = self._shown.follow(result, self._measured)

@@ -68,7 +68,8 @@ def describe_point(point: Mapping[str, Any]) -> str:
         found, all_of_them = int(point["found_any"]), int(point["nodules_any"])
     except (KeyError, TypeError, ValueError):
         return ""
-    return f"Measured on {scans} scans: {found} of {all_of_them} nodules found, {false / scans:.3g} false results a scan."
+    shown = f"{found} of {all_of_them} nodules found, {false / scans:.3g} false results a scan"
+    return f"Measured on {scans} scans: {shown}."
 
 
 def _between(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:

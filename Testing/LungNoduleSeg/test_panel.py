@@ -366,7 +366,8 @@ def test_another_segmentation_of_the_user_is_left_alone(ready, ct_node, scene):
     own.GetSegmentation().AddEmptySegment("lobe", "Lobe")
     ready.parameters.segmentation = own
     apply(ready)
-    names = [own.GetSegmentation().GetNthSegment(n).GetName() for n in range(own.GetSegmentation().GetNumberOfSegments())]
+    segments = own.GetSegmentation()
+    names = [segments.GetNthSegment(number).GetName() for number in range(segments.GetNumberOfSegments())]
     assert names == ["Lobe", "Nodule 1", "Nodule 2"] and len(ready.review.rows) == 2
 
 

@@ -177,7 +177,10 @@ def test_in_process_run(runs):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, ""), (3, "a few seconds left"), (44, "about 40 s left"), (100, "about 2 min left"), (600, "about 10 min left")],
+    [
+        (None, ""), (3, "a few seconds left"), (44, "about 40 s left"), (100, "about 2 min left"),
+        (600, "about 10 min left"),
+    ],
 )
 def test_time_left_is_rough(runs, seconds, words):
     assert runs.timeLeft(seconds) == words

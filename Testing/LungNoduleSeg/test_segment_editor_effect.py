@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(bool(why_no_views()), reason=why_no_views() or "
 
 
 class Known:
-    """A positive click gives the sample's first nodule beside what was there; a negative one takes slices below 8 off."""
+    """A positive click adds the sample's first nodule to what was there; a negative one takes slices below 8 off."""
 
     def __init__(self):
         self.clicks = []
@@ -104,13 +104,18 @@ def test_a_click_adds_and_ctrl_click_cuts_each_one_step_of_undo(editor, segmente
     assert not mask(editor).any()
 
 
-def test_the_box_cuts_too_and_an_empty_segment_has_nothing_to_cut(editor, segmenter, monkeypatch):
+def test_an_empty_segment_has_nothing_to_cut(editor, segmenter):
     effect = editor.effect.self()
-    effect.cutCheckBox.checked = True
-    shown = []
-    monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, *_more, **_options: shown.append(text))
-    effect.clickAt(centre())
-    assert len(shown) == 1 and "nothing to cut" in shown[0] and segmenter.clicks == [] and effect._pending is None
+    with pytest.raises(RuntimeError, match="nothing to cut"):
+        effect.clickAt(centre(), cut=True)
+    assert segmenter.clicks == [] and effect._pending is None
+
+
+def test_the_box_cuts_without_a_key(editor, segmenter):
+    click(editor)
+    editor.effect.self().cutCheckBox.checked = True
+    click(editor)
+    assert segmenter.clicks[1][0] == [] and len(segmenter.clicks[1][1]) == 1
 
 
 def test_an_answer_for_another_segment_changes_nothing(editor, segmenter):

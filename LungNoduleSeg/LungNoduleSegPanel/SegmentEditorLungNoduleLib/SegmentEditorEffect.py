@@ -87,10 +87,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
 
     @property
     def logic(self):
-        """The panel's own logic, so that both share the network in memory; one of its own where there is no panel."""
+        """The panel's own logic, so that both share the network in memory; one of its own where there is no panel.
+
+        The panel is asked each time: after a reload its logic is another one.
+        """
         if self._logic is None:
             try:
-                self._logic = slicer.util.getModuleLogic("LungNoduleSeg")
+                return slicer.util.getModuleLogic("LungNoduleSeg")
             except Exception:  # the module is not loaded: the effect is used on its own
                 from LungNoduleSegPanel.logic import LungNoduleSegLogic
 
@@ -128,17 +131,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             base = self._base(segmentation, segmentId, volume)
             if cut and base is None:
                 raise RuntimeError(_("The segment is empty: there is nothing to cut."))
+            logic, model = self.logic, self.modelComboBox.itemData(self.modelComboBox.currentIndex)
+            if model is None:
+                raise RuntimeError(_("There is no model with weights. Import or download one in the module's panel."))
             self.statusLabel.text = _("Segmenting...")
-            index = self.modelComboBox.currentIndex
             self._pending = (segmentation, segmentId, volume)
-            self.logic.clickMask(
-                volume,
-                [] if cut else [tuple(ras)],
-                [tuple(ras)] if cut else [],
-                base,
-                model=self.modelComboBox.itemData(index),
-                onDone=self.onDone,
-            )
+            positive, negative = ([], [tuple(ras)]) if cut else ([tuple(ras)], [])
+            logic.clickMask(volume, positive, negative, base, model=model, onDone=self.onDone)
 
     @staticmethod
     def _base(segmentation, segmentId, volume):
