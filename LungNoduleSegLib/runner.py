@@ -10,7 +10,7 @@ standard error.
 ``ready``      ``version``, ``pid``; once, before anything slow
 ``progress``   ``fraction`` 0..1, ``message``
 ``result``     ``npz`` (see :func:`LungNoduleSegLib.report.saved.load_result`), ``json`` (the run's record),
-               ``nodules``, ``headline``, ``seconds``
+               ``nodules``, ``headline``, ``seconds``, ``peak_mb``
 ``cancelled``  nothing was written
 ``error``      ``kind``, ``message``, ``finding``, ``remedy``, ``path``, ``exit_code``
 =============  ==========================================================================================
@@ -150,6 +150,7 @@ class Worker:
 
             return probe(job.get("model"), job.get("device") or "auto", job.get("threads"), progress, cancel)
         progress(0.0, "Reading the CT")  # before any import that takes time: the panel sees that the job has arrived
+        from LungNoduleSegLib.report.memory import peak_memory_mb
         from LungNoduleSegLib.report.record import run_record, write_json
         from LungNoduleSegLib.report.saved import save_result
         from LungNoduleSegLib.report.text import headline
@@ -206,6 +207,7 @@ class Worker:
             "nodules": len(result.nodules),
             "headline": headline(result),
             "seconds": round(seconds["total"], 3),
+            "peak_mb": peak_memory_mb(),
         }
 
     @staticmethod
