@@ -4,6 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 _SAME = 5e-4
+_MOST_LINES = 5000
 
 
 class AdvancedSection:
@@ -14,7 +15,7 @@ class AdvancedSection:
         self.widget = slicer.util.loadUI(host.resourcePath("UI/Advanced.ui"))
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
-        self._lines = []
+        self.ui.logText.maximumBlockCount = _MOST_LINES
         self.ui.thresholdSpinBox.connect("editingFinished()", self.onThreshold)
         self.ui.copyLogButton.connect("clicked(bool)", self.onCopyLog)
 
@@ -32,7 +33,6 @@ class AdvancedSection:
 
     def log(self, text):
         """One more line."""
-        self._lines.append(text)
         self.ui.logText.appendPlainText(text)
 
     def logRun(self, text):
@@ -46,5 +46,5 @@ class AdvancedSection:
             self._host.find.setThreshold(threshold)
 
     def onCopyLog(self):
-        slicer.app.clipboard().setText("\n".join(self._lines))
+        slicer.app.clipboard().setText(self.ui.logText.toPlainText())
         self._host.say(_("The log was copied."))

@@ -182,7 +182,8 @@ class FindSection:
                 self.ui.statusLabel.text = ", ".join(filter(None, parts))
             return
         self._host.say(event["message"])
-        self._host.logRun()
+        if not self._starting:
+            self._host.logRun()
         if event["event"] == "result":
             self._shown = self._atStart  # the slider may have been moved since: the result follows it then
             self._host.onRunEnded(self._host.logic.lastOutcome)

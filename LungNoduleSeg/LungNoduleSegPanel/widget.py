@@ -72,7 +72,7 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         slicer.app.disconnect("aboutToQuit()", self.onQuit)
         self._refreshTimer.stop()
-        self.logic.onRunChanged.clear()
+        self.logic.onRunChanged.remove(self.updateSections)
         self.setParameterNode(None)
         for section in self.sections:
             section.cleanup()

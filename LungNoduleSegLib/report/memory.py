@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 MIB = 2**20
 
@@ -10,14 +11,24 @@ MIB = 2**20
 def peak_memory_mb() -> float | None:
     """Peak resident memory of this process in MiB, since it was started; None where the system does not tell.
 
-    POSIX: ``getrusage``, whose unit is KiB on Linux and bytes on macOS. Windows: the peak working set.
+    Linux: VmHWM of /proc/self/status (``getrusage`` there counts the parent's memory before the program was started).
+    macOS: ``getrusage``, in bytes. Windows: the peak working set.
     """
     if sys.platform == "win32":
         return _peak_working_set()
+    if sys.platform.startswith("linux"):
+        return _high_water_mark()
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / MIB if sys.platform == "darwin" else peak / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
+
+
+def _high_water_mark() -> float | None:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return next(float(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
 
 
 def _peak_working_set() -> float | None:

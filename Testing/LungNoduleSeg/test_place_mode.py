@@ -21,7 +21,7 @@ def ended():
 def placing(module, scene, points, ended):
     from LungNoduleSegPanel.place_mode import PlaceMode
 
-    made = PlaceMode(points.append, lambda: ended.append(True))
+    made = PlaceMode(lambda ras, point: points.append((ras, point)), lambda: ended.append(True))
     yield made
     made.stop()
 
@@ -43,7 +43,7 @@ def test_points_are_handed_over_in_world_mm(placing, points):
     assert interaction.GetCurrentInteractionMode() == interaction.Place and interaction.GetPlaceModePersistence()
     place((1.0, 2.0, 3.0))
     place((4.0, 5.0, 6.0))
-    assert points == [(1.0, 2.0, 3.0), (4.0, 5.0, 6.0)]
+    assert [ras for ras, _point in points] == [(1.0, 2.0, 3.0), (4.0, 5.0, 6.0)]
 
 
 def test_stopping_leaves_the_scene_as_it_was(placing, scene, ended):
@@ -81,18 +81,27 @@ def test_placing_something_else_ends_it_and_is_left_alone(placing, ended, points
     assert selection.GetActivePlaceNodeID() == other.GetID()
 
 
-def test_its_points_are_shown_as_in_and_out_and_never_saved(placing, scene):
+def test_its_points_are_shown_as_in_and_out_and_never_saved(placing, points, scene):
     from LungNoduleSegPanel.place_mode import IN, OUT
 
     placing.start()
     node = scene.GetFirstNodeByName("Lung nodule clicks")
     assert node.GetHideFromEditors() and not node.GetSaveWithScene()
-    place((1.0, 2.0, 3.0))
-    placing.mark(IN)
-    place((4.0, 5.0, 6.0))
-    placing.mark(OUT)
+    for ras in ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), (7.0, 8.0, 9.0)):
+        place(ras)
+    # As the markups displayable manager does it while the mouse moves: the last point is no placed one.
+    node.AddControlPointWorld((0.0, 0.0, 0.0))
+    node.SetNthControlPointPositionWorld(3, 0.0, 0.0, 0.0, node.PositionPreview)
+    first, second, third = (point for _ras, point in points[:3])
+    placing.mark(first, IN)
+    placing.mark(third, OUT)
+    assert [node.GetNthControlPointLabel(n) for n in (0, 2)] == ["+", "-"]
+    assert [node.GetNthControlPointLocked(n) for n in range(4)] == [True, False, True, False]
+    placing.drop(second)
+    placing.drop(second)
     assert [node.GetNthControlPointLabel(n) for n in range(2)] == ["+", "-"]
-    placing.drop()
-    assert node.GetNumberOfControlPoints() == 1
+    assert [node.GetNthControlPointPositionStatus(n) for n in range(3)] == [
+        node.PositionDefined, node.PositionDefined, node.PositionPreview,
+    ]  # fmt: skip
     placing.clear()
     assert node.GetNumberOfControlPoints() == 0
