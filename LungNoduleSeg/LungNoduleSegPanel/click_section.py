@@ -77,7 +77,8 @@ class ClickSection:
             self.ui.addRadioButton.checked = True
         if reason and self._placing.on:
             self.stop()
-        self.ui.targetLabel.text = _("a new nodule") if row is None else _shortened(row.name)
+        target = _("a new nodule") if row is None else _shortened(row.name)
+        self.ui.targetLabel.text = _("Next click: {target}").format(target=target)
 
     def _row(self):
         review = self._host.review

@@ -31,6 +31,7 @@ class FindSection:
         self._timer.connect("timeout()", self.follow)
         self.ui.progressBar.visible = False
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
+        self.ui.probabilityCheckBox.connect("clicked(bool)", self.onProbability)
         self.ui.roiSelector.connect("nodeAddedByUser(vtkMRMLNode*)", self.onRoiAdded)
 
     def setParameterNode(self, parameters):
@@ -192,6 +193,17 @@ class FindSection:
             slicer.util.errorDisplay(
                 _("The nodules could not be segmented. {message}").format(message=event["message"])
             )
+
+    def onProbability(self, on):
+        """Say why nothing is seen where the last run has not kept the probability."""
+        from LungNoduleSegLib.mrml.probability import find_probability
+
+        parameters = self._host.parameters
+        volume = None if parameters is None else parameters.inputVolume
+        if not on or volume is None or find_probability(volume) is not None:
+            return
+        if self._host.logic.canFollow(volume, parameters.model):
+            self._host.say(_("The last run did not keep the probability. Press Apply once more to see it."))
 
     def onRoiAdded(self, roi):
         """A new box begins in the middle of what the slice views show."""

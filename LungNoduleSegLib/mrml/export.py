@@ -13,37 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.nodules.table import COLUMNS as MEASURED
-from LungNoduleSegLib.nodules.table import Value
-from LungNoduleSegLib.nodules.table import rows as measured_rows
 
+from .cells import COLUMNS, cells
 from .files import written_beside
 from .rows import STATUSES, ReviewRow
 
 if TYPE_CHECKING:
     from .review import NoduleReview
-
-COLUMNS: tuple[str, ...] = ("name", "status", *MEASURED[1:], "guideline", "size_band", "kind", "edited", "model")
-"""Names of the columns: those of the command line's table, with what the review knows beside them."""
-
-
-def cells(rows: Sequence[ReviewRow]) -> list[dict[str, Value]]:
-    """One dict a row with the keys :data:`COLUMNS`; name and type are the user's, None where nothing was measured."""
-    measured = measured_rows(row.nodule for row in rows)
-    return [
-        {
-            **values,
-            "name": row.name,
-            "status": row.status,
-            "attenuation": row.attenuation,
-            "guideline": "" if row.band is None else row.band.guideline,
-            "size_band": "" if row.band is None else row.band.category,
-            "kind": row.kind,
-            "edited": "yes" if row.edited else "no",
-            "model": row.model,
-        }
-        for row, values in zip(rows, measured, strict=True)
-    ]
 
 
 def export_csv(path: str | os.PathLike[str], rows: Sequence[ReviewRow]) -> Path:

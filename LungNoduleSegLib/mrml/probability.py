@@ -19,6 +19,8 @@ LEAST_SHOWN = 0.1
 """Lower probabilities are transparent: nearly all of a CT is."""
 
 OPACITY = 0.5
+# Shares of a view: small, at the right edge, where a chest CT shows air.
+_LEGEND_SIZE, _LEGEND_POSITION, _LEGEND_FONT = (0.12, 0.3), (0.98, 0.95), 8
 # From dark to bright. The application reads the first from a file; the second is built in.
 _COLOURS = ("Inferno", "Iron")
 
@@ -129,6 +131,11 @@ def _legend_of(node):
 def _add_legend(transaction: SceneTransaction, node) -> None:
     legend = transaction.add("vtkMRMLColorLegendDisplayNode", "Nodule probability legend")
     legend.SetAndObserveColorNodeID(node.GetDisplayNode().GetColorNodeID())
-    legend.SetTitleText("Nodule probability (%)")
+    legend.SetTitleText("Probability (%)")
     legend.SetLabelFormat("%.0f")
+    legend.SetNumberOfLabels(3)
+    legend.SetSize(*_LEGEND_SIZE)
+    legend.SetPosition(*_LEGEND_POSITION)
+    for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+        text.SetFontSize(_LEGEND_FONT)
     node.AddAndObserveDisplayNodeID(legend.GetID())

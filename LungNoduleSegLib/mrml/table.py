@@ -29,7 +29,7 @@ def fill_table(transaction: SceneTransaction, node, rows: Sequence[ReviewRow]) -
 
 def measurement_table(rows: Sequence[ReviewRow]) -> vtk.vtkTable:
     """A vtkTable with typed columns: text, whole numbers or floating point."""
-    from .export import COLUMNS, cells
+    from .cells import COLUMNS, cells
 
     records = cells(rows)
     table = vtk.vtkTable()

@@ -75,7 +75,7 @@ def test_a_click_gives_a_segment_and_the_next_ones_refine_it(panel, segmenter):
     assert [row.name for row in panel.review.rows] == ["Nodule 1"]
     assert panel.nodules.selectedSegments() == [panel.review.rows[0].segment_id] == [panel.click.current]
     assert panel.ui.clickStatusLabel.text.startswith("Nodule 1 segmented.")
-    assert panel.ui.newNoduleButton.text == "New nodule (now: Nodule 1)"
+    assert panel.ui.targetLabel.text == "Next click: Nodule 1"
     click(panel, tuple(v + 1 for v in centre(1)))
     assert segmenter.clicks[-1][0] == [pytest.approx(centre(1)), pytest.approx([v + 1 for v in centre(1)])]
     volume = panel.review.rows[0].nodule.volume_mm3
@@ -95,6 +95,7 @@ def test_a_click_far_away_or_with_the_button_begins_another_nodule(panel):
     assert [row.name for row in panel.review.rows] == ["Nodule 1", "Nodule 2"]
     panel.ui.newNoduleButton.click()
     assert panel.click.current is None and not panel.ui.cutRadioButton.enabled
+    assert panel.ui.targetLabel.text == "Next click: a new nodule"
     click(panel, centre(3))
     assert len(panel.review.rows) == 3
 

@@ -148,6 +148,19 @@ def test_smallest_diameter_is_used_and_kept(ready):
     assert ready.ui.statusLabel.text == "2 nodules found." and len(ready.review.rows) == 2
 
 
+def test_probability_that_was_not_kept_is_asked_for_by_another_run(ready):
+    ready.ui.probabilityCheckBox.click()
+    assert ready.ui.statusLabel.text == ""  # nothing has run yet: the next run keeps it
+    ready.ui.probabilityCheckBox.click()
+    apply(ready)
+    ready.ui.probabilityCheckBox.click()
+    assert "Press Apply once more" in ready.ui.statusLabel.text
+    apply(ready)
+    ready.ui.probabilityCheckBox.click()
+    ready.ui.probabilityCheckBox.click()
+    assert ready.ui.statusLabel.text == "2 nodules found."
+
+
 def test_nothing_found_is_said_with_the_best_place(ready, scene):
     ready.ui.minimumDiameterSlider.value = 30.0
     before = [scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())]

@@ -22,7 +22,7 @@ from LungNoduleSegLib.mrml import (
     seg_nrrd,
     volume_from_ct,
 )
-from LungNoduleSegLib.mrml.export import COLUMNS, cells
+from LungNoduleSegLib.mrml.cells import COLUMNS, cells
 from LungNoduleSegLib.mrml.publishing import TABLE_ROLE
 from LungNoduleSegLib.nodules import read_csv
 from training.prepare.pairs import find_pairs

@@ -46,6 +46,13 @@ def test_one_segment_one_point_one_row_per_nodule(scene, volume):
         assert published.points.GetNthControlPointPositionWorld(number) == pytest.approx(nodule.centroid_ras, abs=1e-9)
 
 
+def test_points_mark_small_nodules_without_hiding_them(volume):
+    """Slicer makes a display node of its own when the points come into the scene; it must not stay as it is."""
+    display = publish(result_on(volume), volume).points.GetDisplayNode()
+    assert display.GetGlyphType() == display.CrossDot2D
+    assert display.GetGlyphScale() == 1.5 and display.GetTextScale() == 2.5
+
+
 def test_table_holds_the_measurements(scene, volume):
     result = result_on(volume)
     table = publish(result, volume).table
