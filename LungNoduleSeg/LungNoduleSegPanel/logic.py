@@ -25,7 +25,8 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
 
     loadSegmenter - takes a model's name and a device, returns what has segment(ct, ...) and click(ct, ...), and is used
         in this process. Default: the library's segmenter in a process of its own.
-    onRunChanged - callables without argument: called when a run has begun or ended, whoever has started it.
+    onRunChanged - callables without argument: called when a run has begun or ended, whoever has started it, and when
+        the last one is forgotten.
     """
 
     def __init__(self, loadSegmenter=None):
@@ -70,7 +71,8 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
             return ""
         entry = self.modelEntry(model)
         if entry is None:
-            return _("There is no model {model}.").format(model=model)
+            text = _("There is no model {model} on this computer. Choose another one, or import it (button Weights).")
+            return text.format(model=model)
         return "" if entry.available else f"{entry.reason} {entry.remedy}"
 
     def operatingCurve(self, model):
@@ -372,6 +374,7 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
     def _onNodeRemoved(self, node):
         if node is self._runNode and not self.running:
             self._run = self._runNode = None  # its result holds the CT
+            self._tellRunChanged()
 
     close = forgetScene
 

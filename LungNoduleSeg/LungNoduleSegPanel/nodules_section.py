@@ -90,11 +90,11 @@ class NodulesSection:
 
     def _emptyText(self):
         parameters = self._host.parameters
+        outcome, volume = self._lastOutcome()
         if parameters and parameters.segmentation is not None:
             if self._host.review is None:
                 return _("These nodules belong to another CT. Choose it as the CT to see them.")
             return _("There is no nodule in this segmentation.")
-        outcome, volume = self._lastOutcome()
         if outcome is not None and parameters and parameters.inputVolume is volume and outcome.nodes is None:
             return outcome.message
         return _("No nodules yet: find them in the CT, or click on one.")

@@ -108,6 +108,7 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndImport(self, caller, event):
         if self.parent.isEntered:
             self.initializeParameterNode()
+            self.parameters.Modified()  # only now do the selectors know the nodes that they are to show
 
     # Parameters
 

@@ -19,8 +19,8 @@ LEAST_SHOWN = 0.1
 """Lower probabilities are transparent: nearly all of a CT is."""
 
 OPACITY = 0.5
-# Shares of a view: small, at the right edge, where a chest CT shows air.
-_LEGEND_SIZE, _LEGEND_POSITION, _LEGEND_FONT = (0.12, 0.3), (0.98, 0.95), 8
+# Shares of a view: in the upper right corner. Its text is as large as the size allows, whatever its font size says.
+_LEGEND_SIZE, _LEGEND_POSITION = (0.08, 0.22), (0.98, 0.85)
 # From dark to bright. The application reads the first from a file; the second is built in.
 _COLOURS = ("Inferno", "Iron")
 
@@ -136,6 +136,4 @@ def _add_legend(transaction: SceneTransaction, node) -> None:
     legend.SetNumberOfLabels(3)
     legend.SetSize(*_LEGEND_SIZE)
     legend.SetPosition(*_LEGEND_POSITION)
-    for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
-        text.SetFontSize(_LEGEND_FONT)
     node.AddAndObserveDisplayNodeID(legend.GetID())

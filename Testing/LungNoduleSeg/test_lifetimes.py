@@ -199,6 +199,7 @@ def test_a_loaded_scene_has_its_sensitivity_and_nothing_to_undo(panel, scene, tm
     wait(0.3)
     assert panel.parameters.model == "model-1-compact" and panel.parameters.sensitivity == 12.0
     assert len(panel.review.rows) > 0 and not panel.review.can_undo
+    assert panel.ui.inputSelector.currentNode() is panel.parameters.inputVolume is not None
     assert "holds no voxels" not in panel.ui.logText.toPlainText()
 
 
@@ -332,14 +333,19 @@ def test_a_click_on_another_ct_goes_into_a_segmentation_of_its_own(panel, scene)
     panel.ui.placeButton.checked = False
 
 
-def test_a_click_that_waits_when_all_is_closed_starts_nothing_anew(panel):
+def test_a_click_that_waits_when_all_is_closed_starts_nothing_anew(panel, monkeypatch):
+    from LungNoduleSegPanel.clicks import InProcessWorker
+
+    monkeypatch.setattr(InProcessWorker, "events", lambda worker: [])
     panel.ui.placeButton.checked = True
     place(centre())
-    wait(0.02)
+    wait(0.1)
     place(tuple(v + 1 for v in centre()))
+    wait(0.1)
+    assert panel.logic._clicks._queue.busy and len(panel.click._waiting) == 1
     panel.logic.close()
     wait(0.1)
-    assert not panel.logic._clicks._queue.busy and panel.click._waiting == []
+    assert not panel.logic._clicks._queue.busy and not panel.logic._clicks._queue.warm and panel.click._waiting == []
     panel.ui.placeButton.checked = False
 
 

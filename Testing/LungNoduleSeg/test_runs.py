@@ -184,3 +184,39 @@ def test_in_process_run(runs):
 )
 def test_time_left_is_rough(runs, seconds, words):
     assert runs.timeLeft(seconds) == words
+
+
+def test_an_event_that_could_not_be_told_does_not_hide_the_end(runs, run, module):
+    told = []
+
+    def tell(event):
+        told.append(event["event"])
+        if event["event"] == "progress":
+            raise ValueError("the listener fails")
+
+    pending = runs.PendingRun(run, lambda event: module.Outcome(message="shown"), module.Outcome(), tell)
+    pending.start()
+    run.waiting = [PROGRESS, RESULT]
+    with pytest.raises(ValueError, match="the listener fails"):
+        pending.poll()
+    pending.poll()
+    assert pending.finished and pending.outcome.message == "shown" and told == ["progress", "result"]
+
+
+def test_who_polls_while_being_told_hears_all_in_order(runs, run, module):
+    told = []
+
+    def tell(event):
+        told.append(event["event"])
+        pending.poll()
+
+    pending = runs.PendingRun(run, lambda event: module.Outcome(), module.Outcome(), tell)
+    pending.start()
+    run.waiting = [PROGRESS, PROGRESS, RESULT]
+    pending.poll()
+    assert told == ["progress", "progress", "result"]
+
+
+def test_waiting_for_a_run_that_was_abandoned_gives_the_outcome_of_a_cancelled_one(pending, run, told):
+    pending.abandon()
+    assert pending.wait().message == "cancelled" and told == []

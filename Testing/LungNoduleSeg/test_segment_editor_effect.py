@@ -166,3 +166,21 @@ def test_registration(module, application):
     assert registerEffect()
     names = [effect.name for effect in slicer.qSlicerSegmentEditorEffectFactory.instance().registeredEffects()]
     assert names.count("Lung nodule") == 1
+
+
+def test_the_panels_logic_is_asked_for_each_time(editor, monkeypatch):
+    effect, given = editor.effect.self(), []
+    with monkeypatch.context() as patch:
+        patch.setattr(effect, "_logic", None)
+        patch.setattr(slicer.util, "getModuleLogic", lambda name: given.append(object()) or given[-1])
+        first, second = effect.logic, effect.logic
+    assert (first, second) == tuple(given)  # after a reload of the module it is another one
+
+
+def test_without_any_model_the_click_says_so(editor, segmenter, monkeypatch):
+    effect, shown = editor.effect.self(), []
+    monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, *_more, **_options: shown.append(text))
+    effect.modelComboBox.clear()
+    with pytest.raises(RuntimeError, match="no model with weights"):
+        effect.clickAt(centre())
+    assert effect._pending is None and segmenter.clicks == []
