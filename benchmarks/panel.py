@@ -3,9 +3,9 @@
     python benchmarks/panel.py [CT] [--model NAME] [--cancels 5] [--clicks 5]
 
 Without CT: LIDC-IDRI-0063 where LUNGNODULESEG_DATA names the data, else the public sample. The panel runs on Slicer's
-own scene (slicer-core) with PySide6 in the place of the application's Qt, as the tests do; the run and the clicks are
-the real subprocesses. Latency: a timer of 5 ms in the panel's thread; the longest time by which it came late. Publishing the
-result into the scene is work of the panel's thread and is given apart. Needs the extra `test`.
+own scene (slicer-core) with PySide6 in place of the application's Qt, as the tests do; the run and the clicks are the
+real subprocesses. Latency: a timer of 5 ms in the panel's thread; the longest time by which it came late. Publishing
+the result into the scene is work of the panel's thread and is given apart. Needs the extra `test`.
 """
 
 from __future__ import annotations

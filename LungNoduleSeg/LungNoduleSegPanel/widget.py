@@ -200,12 +200,14 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.click.selectCurrent(segmentIds[0] if len(segmentIds) == 1 else None)
 
     def onRunEnded(self, outcome):
-        """A run has ended well: its segmentation becomes the one that is shown."""
+        """A run has ended well: its segmentation becomes the one that is shown, and the views go to the most probable
+        nodule that is new."""
         if outcome.nodes is None:
             return
         self.parameters.segmentation = outcome.nodes.segmentation
         if outcome.nodes.segment_ids:
-            self.selectSegment(outcome.nodes.segment_ids[0])
+            self.nodules.update()
+            self.nodules.go(outcome.nodes.segment_ids[:1])
 
     @staticmethod
     def _belongs(segmentation, volume):

@@ -68,8 +68,11 @@ def describe_point(point: Mapping[str, Any]) -> str:
         found, all_of_them = int(point["found_any"]), int(point["nodules_any"])
     except (KeyError, TypeError, ValueError):
         return ""
-    shown = f"{found} of {all_of_them} nodules found, {false / scans:.3g} false results a scan"
-    return f"Measured on {scans} scans: {shown}."
+    rate = false / scans
+    results = "1 false result" if rate == 1 else f"{rate:.3g} false results"
+    # Whose scans they were decides what the figures are worth; the card says it in words.
+    whose = "training scans" if "training" in str(point.get("source", "")) else "scans"
+    return f"Measured on {scans} {whose}: {found} of {all_of_them} nodules found, {results} a scan."
 
 
 def _between(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:

@@ -60,6 +60,8 @@ def test_beyond_the_ends_it_is_the_end():
 def test_what_a_point_gave_is_said_where_the_card_says_it():
     point = {"scans": 6, "false_positives": 9, "found_any": 13, "nodules_any": 20}
     assert describe_point(point) == "Measured on 6 scans: 13 of 20 nodules found, 1.5 false results a scan."
+    point |= {"false_positives": 6, "source": "six training scans; expect less on others"}
+    assert describe_point(point) == "Measured on 6 training scans: 13 of 20 nodules found, 1 false result a scan."
     assert describe_point({"threshold": 0.5}) == ""
 
 
