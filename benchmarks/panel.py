@@ -48,18 +48,21 @@ class Latency:
         self._last = now
 
 
-def setup_seconds(repeats: int = 5) -> float:
-    """Median time of the first `setup()` of the panel in a fresh process, all imports included."""
+def opening_seconds(repeats: int = 5) -> tuple[float, float]:
+    """Medians over fresh processes: loading the module's file, as Slicer does when it starts, and `setup()` and
+    `enter()` of its panel, all that they import included."""
     code = (
         "import sys, time; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/Testing'];"
-        "from slicer_harness.application import PANEL, start, open_module; start();"
-        "begun = time.perf_counter(); module = open_module(PANEL); print(time.perf_counter() - begun)"
+        "from slicer_harness.application import PANEL, start; from slicer_harness.modules import load_module; start();"
+        "begun = time.perf_counter(); module = load_module(PANEL)[1]; loaded = time.perf_counter();"
+        "module.widgetRepresentation().enter(); print(loaded - begun, time.perf_counter() - loaded)"
     )
     found = []
     for _ in range(repeats):
         done = subprocess.run([sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, check=True)
-        found.append(float(done.stdout.split()[-1]))
-    return statistics.median(found)
+        found.append([float(word) for word in done.stdout.split()[-2:]])
+    loading, opening = zip(*found)
+    return statistics.median(loading), statistics.median(opening)
 
 
 def descendants() -> str:
@@ -96,7 +99,7 @@ def main() -> None:
     sys.path.insert(0, str(ROOT / "Testing"))
     from slicer_harness.application import PANEL, open_module, start
 
-    opening = setup_seconds()
+    loading, opening = opening_seconds()
     start()
     import qt
 
@@ -118,7 +121,7 @@ def main() -> None:
                 raise SystemExit("It does not end.")
 
     print(f"\nThe panel on {machine()}; {path.name}, {ct.shape[0]} slices\n")
-    print(f"opening the panel: {opening * 1e3:.0f} ms")
+    print(f"loading the module {loading * 1e3:.0f} ms, opening the panel {opening * 1e3:.0f} ms")
     for model in arguments.model or available_models():
         panel.parameters.model = model
         panel.parameters.segmentation = None
@@ -141,6 +144,8 @@ def main() -> None:
         seconds = time.perf_counter() - begun
         panel.logic._publish = original
         threads = panel.logic.defaultThreads()
+        if "before" not in published:
+            raise SystemExit(f"{model}: {panel.ui.statusLabel.text}")
         print(f"{model}: whole CT {seconds:.1f} s with {threads} threads: {panel.ui.statusLabel.text}")
         pause_ms = published["before"] * 1e3
         print(f"  longest pause of the event loop {pause_ms:.0f} ms; publishing {published['seconds']:.2f} s")
@@ -167,7 +172,8 @@ def main() -> None:
             for number in range(arguments.clicks):
                 place = points[number % len(points)] if points else tuple(ct.kji_to_ras([n // 2 for n in ct.shape]))
                 begun = time.perf_counter()
-                panel.logic.click(volume, [tuple(v + 1.2 for v in place)], model=model)
+                place = tuple(v + rng.uniform(-1.5, 1.5) for v in place)  # a voxel that was not clicked before
+                panel.logic.click(volume, [place], model=model)
                 warm.append(time.perf_counter() - begun)
         print(f"  click: first {first:.2f} s (process, network and CT), warm {statistics.median(warm):.2f} s, "
               f"slowest {max(warm):.2f} s; longest pause {latency.worst * 1e3:.0f} ms")

@@ -12,8 +12,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from LungNoduleSegLib.ct.lung_sides import LEFT, RIGHT, middle_of_body, split_sides
 from LungNoduleSegLib.ct.volume import CT
@@ -156,7 +156,7 @@ def _find(ct: CT) -> CoarseLungs:
 
 
 def _grown_box(mask: NDArray[np.bool_], spacing: tuple[float, ...], margin_mm: float) -> tuple[slice, ...]:
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
     grown = []
     for extent, mm, n in zip(box, spacing, mask.shape, strict=True):
         margin = int(margin_mm / mm) + 2
@@ -192,7 +192,7 @@ def _inner_air(mean: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np
     """Air that is not around the patient, [z, y, x]; and, of it, what touches a side where the body is cut."""
     air = mean < AIR_BELOW_HU
     # In each axial plane on its own: in a CT with the head, mouth and airway join the lungs to the air outside.
-    labels, count = ndimage.label(air, _in_plane())
+    labels, count = scipy.ndimage.label(air, _in_plane())
     size = np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
     gas = np.bincount(labels[mean < GAS_BELOW_HU], minlength=count + 1) / size
     outside = np.zeros(count + 1, bool)
@@ -217,12 +217,12 @@ def _lung_parts(mean: NDArray[np.float32], voxel_mm3: float) -> NDArray[np.bool_
     All [z, y, x].
     """
     air, at_cut = _inner_air(mean)
-    labels, count = ndimage.label(air)
+    labels, count = scipy.ndimage.label(air)
     volume_ml = np.bincount(labels.ravel(), minlength=count + 1) * voxel_mm3 / 1000
     volume_ml[0] = 0
     # Voxels at the rim are half tissue and would make gas look like lung.
-    core = ndimage.binary_erosion(air)
-    boxes = ndimage.find_objects(labels)
+    core = scipy.ndimage.binary_erosion(air)
+    boxes = scipy.ndimage.find_objects(labels)
     lung = np.zeros(count + 1, bool)
     main = None  # 5th, 25th and 50th percentile of the largest region of lung
     for label in np.argsort(-volume_ml):
@@ -249,22 +249,22 @@ def _lung_parts(mean: NDArray[np.float32], voxel_mm3: float) -> NDArray[np.bool_
 
 def _closed(part: NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """What lies within CLOSING_MM of ``part``; and its closing by a ball, with the holes of each axial plane filled."""
-    near = ndimage.distance_transform_edt(~part, sampling=spacing) <= CLOSING_MM
+    near = scipy.ndimage.distance_transform_edt(~part, sampling=spacing) <= CLOSING_MM
     box = _grown_box(near, spacing, 0)
     closed = part.copy()
     closed[box] |= _deeper(near[box], spacing, CLOSING_MM)
-    closed[box] = ndimage.binary_fill_holes(closed[box], _in_plane())
+    closed[box] = scipy.ndimage.binary_fill_holes(closed[box], _in_plane())
     return near, closed
 
 
 def _deeper(mask: NDArray[np.bool_], spacing: tuple[float, ...], depth_mm: float) -> NDArray[np.bool_]:
     """Erosion by a ball; the end of the volume does not erode."""
-    return mask.copy() if mask.all() else ndimage.distance_transform_edt(mask, sampling=spacing) > depth_mm
+    return mask.copy() if mask.all() else scipy.ndimage.distance_transform_edt(mask, sampling=spacing) > depth_mm
 
 
 def _in_plane() -> NDArray[np.bool_]:
     """Neighbours in the plane of axes 1 and 2, none along axis 0."""
-    plane = ndimage.generate_binary_structure(3, 1)
+    plane = scipy.ndimage.generate_binary_structure(3, 1)
     plane[0] = plane[2] = False
     return plane
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 RIGHT, LEFT = 1, 2
 
@@ -42,11 +42,11 @@ def split_sides(
     -------
     uint8: 0 outside ``lung``, 1 right, 2 left.
     """
-    labels, count = ndimage.label(lung)
+    labels, count = scipy.ndimage.label(lung)
     volume = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    centre = ndimage.mean(x_mm, labels, np.arange(1, count + 1))
+    centre = scipy.ndimage.mean(x_mm, labels, np.arange(1, count + 1))
     largest = int(np.argmax(volume))
-    box = ndimage.find_objects(labels)[largest]
+    box = scipy.ndimage.find_objects(labels)[largest]
     part = labels[box] == largest + 1
     others = np.flatnonzero((volume >= SMALLER_LUNG * volume[largest]) & (abs(centre - centre[largest]) >= APART_MM))
     halves = None
@@ -81,9 +81,9 @@ def _halves(part: NDArray[np.bool_], x_mm: NDArray[np.float32], spacing: tuple[f
     lung.
     """
     padded = np.pad(part, 1, mode="edge")  # the end of the volume is no surface of the lung
-    depth = ndimage.distance_transform_edt(padded, sampling=spacing)[1:-1, 1:-1, 1:-1]
+    depth = scipy.ndimage.distance_transform_edt(padded, sampling=spacing)[1:-1, 1:-1, 1:-1]
     for peel in EROSIONS_MM:
-        labels, count = ndimage.label(depth > peel)
+        labels, count = scipy.ndimage.label(depth > peel)
         if count < 2:
             continue
         volume = np.bincount(labels.ravel(), minlength=count + 1)
@@ -96,7 +96,7 @@ def _halves(part: NDArray[np.bool_], x_mm: NDArray[np.float32], spacing: tuple[f
             continue
         right, left = (first, second) if centre[0] > centre[1] else (second, first)
         seeds = np.where(labels == right, RIGHT, np.where(labels == left, LEFT, 0)).astype(np.uint8)
-        nearest = ndimage.distance_transform_edt(
+        nearest = scipy.ndimage.distance_transform_edt(
             seeds == 0, sampling=spacing, return_distances=False, return_indices=True
         )
         return seeds[tuple(nearest)]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 import vtk
-from scipy.ndimage import find_objects
 
 from .geometry import labelmap, numpy_matrix, voxels
 
@@ -135,7 +135,7 @@ class VoxelReader:
         array = voxels(image)
         if array.dtype.kind not in "iu":
             array = array.astype(np.int32)
-        boxes = find_objects(array, max_label=max(max(label for _, _, label in segments), 1))
+        boxes = scipy.ndimage.find_objects(array, max_label=max(max(label for _, _, label in segments), 1))
         extent = image.GetExtent()
         matrix = image_matrix(image)
         for segment_id, _, label in segments:

@@ -14,8 +14,8 @@ one that its only reader called non-solid is called solid.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from LungNoduleSegLib.nodules.axes import axial_axis, nodule_axes
 from LungNoduleSegLib.nodules.components import CONNECTIVITY_26
@@ -103,26 +103,26 @@ def _type(core_hu: NDArray[np.floating], diameter_mm: float) -> str:
 
 def _smooth_inside(hu: NDArray, mask: NDArray[np.bool_], window: list[int]) -> NDArray[np.float32]:
     """Mean over the window's voxels of the mask; meaningless outside of it."""
-    weight = ndimage.uniform_filter(mask.astype(np.float32), window, mode="constant")
-    total = ndimage.uniform_filter(np.where(mask, hu, 0).astype(np.float32), window, mode="constant")
+    weight = scipy.ndimage.uniform_filter(mask.astype(np.float32), window, mode="constant")
+    total = scipy.ndimage.uniform_filter(np.where(mask, hu, 0).astype(np.float32), window, mode="constant")
     return total / np.maximum(weight, np.float32(1e-6))
 
 
 def _core(smooth: NDArray[np.float32], mask: NDArray[np.bool_], window: list[int]) -> NDArray[np.bool_]:
     ring = np.ones(window, dtype=bool)
-    core = ndimage.binary_erosion(mask, ring)
+    core = scipy.ndimage.binary_erosion(mask, ring)
     air = core & (smooth < CAVITY_HU)
     if air.any():
         # Air that reaches the edge of the core is lung that the mask took in; enclosed air is a cavity. Its own edge
         # pixels are part air too.
         tissue = core & ~air
-        cavity = ndimage.binary_fill_holes(tissue) & air
-        core &= ~ndimage.binary_dilation(cavity, ring)
+        cavity = scipy.ndimage.binary_fill_holes(tissue) & air
+        core &= ~scipy.ndimage.binary_dilation(cavity, ring)
     return core if np.count_nonzero(core) >= MIN_CORE_VOXELS else mask
 
 
 def _solid_diameter(smooth: NDArray[np.float32], mask: NDArray[np.bool_], matrix: NDArray[np.float64]) -> float | None:
-    labels, count = ndimage.label(mask & (smooth > SOLID_HU), structure=CONNECTIVITY_26)
+    labels, count = scipy.ndimage.label(mask & (smooth > SOLID_HU), structure=CONNECTIVITY_26)
     if count == 0:
         return None
     largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))

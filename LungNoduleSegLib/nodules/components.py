@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from LungNoduleSegLib.nodules.nodule import Index, equivalent_diameter_mm
 
@@ -136,9 +136,9 @@ def fill_cavities(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     filled = np.array(mask, dtype=bool)
     candidates = [k for k in range(filled.shape[0]) if _may_enclose(filled[k])]
     if candidates:
-        filled = ndimage.binary_fill_holes(filled)
+        filled = scipy.ndimage.binary_fill_holes(filled)
         for k in candidates:
-            filled[k] = ndimage.binary_fill_holes(filled[k])
+            filled[k] = scipy.ndimage.binary_fill_holes(filled[k])
     return filled
 
 
@@ -174,9 +174,9 @@ def _split(
 ) -> list[Component]:
     if fill:
         mask = fill_cavities(mask)
-    labels, _ = ndimage.label(mask, structure=CONNECTIVITY_26)
+    labels, _ = scipy.ndimage.label(mask, structure=CONNECTIVITY_26)
     found = []
-    for label, where in enumerate(ndimage.find_objects(labels), start=1):
+    for label, where in enumerate(scipy.ndimage.find_objects(labels), start=1):
         inside = labels[where] == label
         peak = values[where][inside].max()
         if peak < high:
@@ -231,8 +231,8 @@ def _occupied_boxes(values: NDArray, low: float | bool) -> Iterator[tuple[tuple[
     for k in range(values.shape[0]):  # slice by slice: a whole volume of indices could be larger than the volume
         j, i = np.divmod(np.flatnonzero(values[k] >= low), values.shape[2])
         occupied[k // BLOCK[0], j // BLOCK[1], i // BLOCK[2]] = True
-    groups, _ = ndimage.label(occupied, structure=CONNECTIVITY_26)
-    for label, where in enumerate(ndimage.find_objects(groups), start=1):
+    groups, _ = scipy.ndimage.label(occupied, structure=CONNECTIVITY_26)
+    for label, where in enumerate(scipy.ndimage.find_objects(groups), start=1):
         box = tuple(slice(s.start * b, min(s.stop * b, int(n))) for s, b, n in zip(where, BLOCK, shape, strict=True))
         block_mask = groups[where] == label
         for axis, size in enumerate(BLOCK):

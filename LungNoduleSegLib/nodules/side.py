@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from LungNoduleSegLib.nodules.measure import centroid_ras
 
@@ -100,7 +100,7 @@ def _votes(mask: NDArray[np.bool_], offset_kji: ArrayLike, lungs: NDArray, matri
         return touched
     if not (around > 0).any():
         return ""
-    distance = ndimage.distance_transform_edt(~own, sampling=spacing)
+    distance = scipy.ndimage.distance_transform_edt(~own, sampling=spacing)
     lung = (around > 0) & (distance <= SEARCH_MM)
     if not lung.any():
         return ""

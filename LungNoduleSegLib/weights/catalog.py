@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from LungNoduleSegLib.errors import WeightsError
@@ -86,7 +87,7 @@ def scan() -> Catalog:
     for folder, is_shipped in ((shipped, True), (own, False)):
         for path in _cards_in(folder):
             try:
-                found.append(entry_of(Card.read(path), path, shipped=is_shipped))
+                found.append(entry_of(_read(path), path, shipped=is_shipped))
             except WeightsError as error:
                 problems.append(error)
     names = sorted({entry.name for entry in found})
@@ -145,6 +146,20 @@ def entry_of(card: Card, card_path: Path, *, shipped: bool) -> CatalogEntry:
         elif size != card.size_bytes:
             reason = f"Its weights are damaged: {size} bytes instead of {card.size_bytes}."
     return CatalogEntry(card, card_path, path, reason, shipped)
+
+
+def _read(path: Path) -> Card:
+    """The card of a file; read and checked once, and again when the file has changed: a panel asks often."""
+    try:
+        stamp = path.stat()
+    except OSError:
+        return Card.read(path)  # says what is wrong
+    return _read_once(path, stamp.st_mtime_ns, stamp.st_size, stamp.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _read_once(path: Path, *_stamp: int) -> Card:
+    return Card.read(path)
 
 
 def _own_folder(problems: list[WeightsError]) -> Path | None:
