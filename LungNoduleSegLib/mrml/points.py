@@ -36,12 +36,14 @@ def fill_points(transaction: SceneTransaction, node, rows: Sequence[ReviewRow], 
     """
     before = slicer.vtkMRMLMarkupsFiducialNode()
     before.CopyContent(node)
-    transform, lock = node.GetTransformNodeID(), node.GetLocked()
+    transform, lock, fixed = node.GetTransformNodeID(), node.GetLocked(), node.GetFixedNumberOfControlPoints()
 
     def restore() -> None:
+        node.SetFixedNumberOfControlPoints(False)
         node.CopyContent(before)
         node.SetAndObserveTransformNodeID(transform)
         node.SetLocked(lock)
+        node.SetFixedNumberOfControlPoints(fixed)
 
     transaction.on_error(restore)
     if node.GetDisplayNode() is None:
@@ -50,7 +52,8 @@ def fill_points(transaction: SceneTransaction, node, rows: Sequence[ReviewRow], 
     selected = {node.GetNthControlPointDescription(n): bool(node.GetNthControlPointSelected(n)) for n in numbers}
     modifying = node.StartModify()  # views are drawn once, not for every point
     try:
-        node.SetLocked(False)  # a locked list refuses new points
+        node.SetLocked(False)  # a locked list refuses new points, and so does one of a fixed number
+        node.SetFixedNumberOfControlPoints(False)
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
         node.RemoveAllControlPoints()
         for row in rows:
@@ -60,6 +63,8 @@ def fill_points(transaction: SceneTransaction, node, rows: Sequence[ReviewRow], 
             # New points look like most: selected as Slicer makes them, unless one is highlighted among the others.
             node.SetNthControlPointSelected(index, selected.get(row.nodule.uid, all(selected.values())))
             node.SetNthControlPointLocked(index, True)
-        node.SetLocked(True)  # the points follow the segments; dragging one would only make it wrong
+        # The points follow the segments: none can be dragged, added or removed. The list itself is not locked, because
+        # Slicer takes no click on a locked one, and a click on a point chooses its nodule.
+        node.SetFixedNumberOfControlPoints(True)
     finally:
         node.EndModify(modifying)
