@@ -19,6 +19,7 @@ def export(
     output: Annotated[Path, typer.Option(help="Folder for the weights and the card.")] = Path("Resources/Weights"),
     after: Annotated[list[str] | None, typer.Option(help="RUN:SAMPLES that it started from; repeatable.")] = None,
     licence: Annotated[str, typer.Option(help="Under which the weights may be used.")] = "Apache-2.0",
+    best: Annotated[bool, typer.Option(help="Of the run's best validation, not of its end.")] = False,
     data: Data = None,
     cache: Cache = None,
 ) -> None:
@@ -30,7 +31,9 @@ def export(
     from training.publish.published import publish
 
     sources = Sources.find(data, cache)
-    path = publish(name, sources.run(run), version, output, sources, after=tuple(after or ()), licence=licence)
+    path = publish(
+        name, sources.run(run), version, output, sources, after=tuple(after or ()), licence=licence, best=best
+    )
     card = Card.read(path)
     for part in ("validation", "test"):
         found = card.metrics.get(part)

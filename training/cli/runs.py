@@ -31,6 +31,9 @@ def train(
     normalisation: Annotated[str, typer.Option(help="percentile, zscore or minmax.")] = "percentile",
     learning_rate: Annotated[float, typer.Option()] = 1e-3,
     scan_share: Annotated[float, typer.Option(help="Share of a batch taken from complete scans.")] = 0.4,
+    cavity_share: Annotated[float, typer.Option(help="Share of the crops whose nodule is hollowed out.")] = 0.0,
+    sharpness_share: Annotated[float, typer.Option(help="Share of the images made softer or sharper.")] = 0.0,
+    gain: Annotated[float, typer.Option(help="Largest change of contrast.")] = 0.1,
     mine_every: Annotated[int, typer.Option(help="Samples between two searches for false positives.")] = 15_000,
     validate_every: Annotated[int, typer.Option(help="Samples between two validations; 0: none.")] = 10_000,
     patience: Annotated[
@@ -71,6 +74,7 @@ def train(
         name, samples=samples, cooldown=cooldown, tile_px=tile, width=width, method=normalisation,
         learning_rate=learning_rate, scan_share=scan_share, seed=seed, batch_size=batch,
         mine_every=mine_every, validate_every=validate_every, patience=patience, protocol=protocol, engine=engine,
+        sampling={"cavity_share": cavity_share, "sharpness_share": sharpness_share, "gain": gain},
     )  # fmt: skip
     sources = Sources.find(data, cache)
     start: dict[str, Any] = {"init": init, "from_model": from_model, "threads": threads}
@@ -154,8 +158,8 @@ def _start_from_run(trainer: Trainer, folder: Path) -> list[str]:
     from training.engine.restore import check_same_data
     from training.publish.origin import write_start
 
-    state = checkpoint.load_run(folder / "last.pt")
-    check_same_data(state["config"], trainer.config, folder / "last.pt")
+    state = checkpoint.load_run(folder / checkpoint.LAST)
+    check_same_data(state["config"], trainer.config, folder / checkpoint.LAST)
     if trainer.fabric.is_global_zero:
         write_start(trainer.folder, {"run": folder.name})
     fresh = trainer.start_from(state["average"]["state"])
@@ -166,11 +170,11 @@ def _start_from_run(trainer: Trainer, folder: Path) -> list[str]:
 
 def check(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
+    best: Annotated[bool, typer.Option(help="Of its best validation so far, not of its last checkpoint.")] = False,
     data: Data = None,
     cache: Cache = None,
 ) -> None:
     """Figures of a run so far on the positive crops of the validation patients."""
-    from training.engine import checkpoint
     from training.engine.config import RunConfig
     from training.engine.fabric import best_precision
     from training.engine.validation import central, validation_index
@@ -179,8 +183,8 @@ def check(
 
     sources = Sources.find(data, cache)
     folder = sources.run(run)
-    network, published = network_of_run(folder)
-    config = replace(RunConfig.from_dict(checkpoint.load_run(folder / "last.pt")["config"]), validate_images=0)
+    network, published = network_of_run(folder, best=best)
+    config = replace(RunConfig.from_dict(published.run), validate_images=0)
     crops = central(sources.crops(), config.network.input_px)
     index = validation_index(crops, config)
     if len(index) == 0:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+from training.data.appearance import hollowed, resharpened
 from training.data.crops import IGNORE, Crops
 from training.data.scans import TrainingScan
 
@@ -41,6 +42,9 @@ class SamplingConfig:
     lone_slice_share
         Share of images whose neighbouring slices are replaced by the middle one, as `predict_crops` does with a single
         slice.
+    cavity_share, sharpness_share
+        Share of the crops whose nodule is hollowed out, where it is large enough, and of the images that are made
+        softer or sharper.
     """
 
     tile_px: int = 128
@@ -57,6 +61,8 @@ class SamplingConfig:
     offset: float = 0.05
     noise: float = 0.03
     lone_slice_share: float = 0.1
+    cavity_share: float = 0.0
+    sharpness_share: float = 0.0
 
 
 @dataclass(eq=False)
@@ -94,6 +100,8 @@ class Sampler:
                 floors.append(EIGHT_BIT_MIN_RANGE)
             if rng.random() < config.lone_slice_share:
                 image = np.repeat(image[self.slices // 2][None], self.slices, axis=0)
+            if config.sharpness_share and rng.random() < config.sharpness_share:
+                image = resharpened(image, rng)
             image, label = self._move(image, label, rng, shift=0 if number < from_scans else self._shift(rng))
             images.append(self._intensity(normalise(image, self.normalisation, min_range=floors[-1]), rng))
             labels.append(label)
@@ -116,7 +124,11 @@ class Sampler:
                     other = int(step[other])
                 side.append(other)
             stack = side[::-1] + stack if step is self.crops.below else stack + side
-        return self.crops.images[stack].astype(np.float32), self.crops.labels[index]
+        image = self.crops.images[stack].astype(np.float32)
+        # Nothing is drawn for a share of zero, so that a run without them stays what it was.
+        if self.config.cavity_share and rng.random() < self.config.cavity_share:
+            image = hollowed(image, self.crops.labels[stack] == 1, rng)
+        return image, self.crops.labels[index]
 
     def _scan_tile(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         config = self.config

@@ -12,6 +12,9 @@ from torch import nn
 
 from LungNoduleSegLib.errors import InputError
 
+LAST, BEST = "last.pt", "best.pt"
+"""State to go on from, and the moving average that did best for the validation patients."""
+
 RUN_KEYS = ("network", "optimiser", "average", "hard", "step", "config")
 """What the state of a run holds at least."""
 
@@ -54,8 +57,18 @@ def load(path: Path) -> dict[str, Any]:
 
 def load_run(path: Path) -> dict[str, Any]:
     """State of a training run; InputError also for a file that is something else."""
-    state = load(path)
-    missing = [key for key in RUN_KEYS if not isinstance(state, dict) or key not in state]
+    return _holding(load(path), RUN_KEYS, path)
+
+
+def load_average(folder: Path, *, best: bool = False) -> dict[str, Any]:
+    """``average``, ``step`` and ``config`` of a run: of its end so far, or of its best look at the validation side."""
+    if not best:
+        return load_run(folder / LAST)
+    return _holding(load(folder / BEST), ("average", "step", "config"), folder / BEST)
+
+
+def _holding(state: Any, keys: tuple[str, ...], path: Path) -> dict[str, Any]:
+    missing = [key for key in keys if not isinstance(state, dict) or key not in state]
     if missing:
         finding = f"this is no checkpoint of a training run (it lacks {', '.join(missing)})"
         raise InputError(finding, path=path, remedy="Give the folder of a run of `python -m training train`.")

@@ -31,9 +31,10 @@ def run_config(
     method: str = "percentile",
     scan_share: float = 0.4,
     batch_size: int = 16,
+    sampling: dict[str, Any] | None = None,
     **others: Any,
 ) -> RunConfig:
-    """Configuration of a run of one member of the family; ``others`` as in `RunConfig`.
+    """Configuration of a run of one member; ``others`` as in `RunConfig`, ``sampling`` as in `SamplingConfig`.
 
     A window below 128 px moves within the crop; at 128 px what a shift uncovers is reflected.
     """
@@ -44,7 +45,9 @@ def run_config(
     return RunConfig(
         network=network(name, width),
         normalisation=Normalisation(method=method, min_range=smallest),
-        sampling=SamplingConfig(tile_px=tile_px, shift_px=shift, scan_share=scan_share, batch_size=batch_size),
+        sampling=SamplingConfig(
+            tile_px=tile_px, shift_px=shift, scan_share=scan_share, batch_size=batch_size, **(sampling or {})
+        ),
         samples=samples,
         cooldown=cooldown,
         **others,

@@ -38,6 +38,8 @@ GRADIENT_NORM = 5.0
 class Trainer:
     """Trains one network; state lives in ``folder/last.pt``, figures in ``folder/log.jsonl``.
 
+    ``folder/best.pt`` keeps the moving average that did best for the validation patients: it need not be the last one.
+
     Every process of a run makes and learns from its share of each batch; gradients, batch statistics and figures are
     those of the whole batch, so that the number of processes changes nothing but rounding.
 
@@ -81,7 +83,7 @@ class Trainer:
 
     def resume(self) -> bool:
         """Go on from ``last.pt``; False when there is none, InputError when it is of another run."""
-        path = self.folder / "last.pt"
+        path = self.folder / checkpoint.LAST
         if not path.is_file():
             found = None
         else:
@@ -117,7 +119,7 @@ class Trainer:
         if not self.fabric.is_global_zero:
             return
         checkpoint.save(
-            self.folder / "last.pt",
+            self.folder / checkpoint.LAST,
             {
                 "network": self.network.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
@@ -129,6 +131,11 @@ class Trainer:
                 "scaler": _scaler(self.fabric),
             },
         )
+
+    def _keep_best(self, iou_pos: float) -> None:
+        if self.fabric.is_global_zero:
+            best = {"average": self.average.state_dict(), "step": self.step, "config": self.config.to_dict()}
+            checkpoint.save(self.folder / checkpoint.BEST, {**best, "iou_pos": iou_pos})
 
     @property
     def samples(self) -> int:
@@ -232,8 +239,12 @@ class Trainer:
     def _look(self) -> dict[str, Any]:
         """Validate where the run does, and stop early where that says so."""
         figures = self.validate() if self.config.validate_every else {}
-        if "iou_pos" in figures and self.schedule.look(figures["iou_pos"]["value"], self.samples):
-            figures["stopped"] = f"no better iou_pos in {self.config.patience} looks"
+        if "iou_pos" in figures:
+            value = figures["iou_pos"]["value"]
+            if value > self.schedule.best:
+                self._keep_best(value)
+            if self.schedule.look(value, self.samples):
+                figures["stopped"] = f"no better iou_pos in {self.config.patience} looks"
         return figures
 
     def validate(self) -> dict[str, Any]:

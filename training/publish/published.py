@@ -51,10 +51,13 @@ class Published:
     run: dict[str, Any]
 
 
-def network_of_run(folder: Path) -> tuple[nn.Module, Published]:
-    """The moving average of a run as a network in evaluation mode, and what the run was."""
-    path = folder / "last.pt"
-    state = checkpoint.load_run(path)
+def network_of_run(folder: Path, *, best: bool = False) -> tuple[nn.Module, Published]:
+    """The moving average of a run as a network in evaluation mode, and what the run was.
+
+    ``best`` takes the average that did best for the validation patients instead of the last one.
+    """
+    path = folder / (checkpoint.BEST if best else checkpoint.LAST)
+    state = checkpoint.load_average(folder, best=best)
     config = state["config"]
     network_config = config_from_dict(config["network"])
     if not isinstance(network_config, NetworkConfig):
@@ -127,8 +130,11 @@ def publish(
     *,
     after: tuple[str, ...] = (),
     licence: str = LICENCE,
+    best: bool = False,
 ) -> Path:
     """Weights and card of a run; returns the card's path.
+
+    ``best`` as in `network_of_run`; the card then says so.
 
     ``after`` names the runs that it started from, in order, as "RUN:SAMPLES" with the samples seen until then; their
     configurations go into the card too.
@@ -136,7 +142,7 @@ def publish(
     The figures of the test patients are one look, and are logged. Operating points and the candidate scorer come
     later, from the training scans (`training.publish.operating`).
     """
-    network, published = network_of_run(folder)
+    network, published = network_of_run(folder, best=best)
     crops, description, parent = sources.crops(), sources.description(), parent_of(sources, folder)
     card = Card(
         name=name,
@@ -159,6 +165,7 @@ def publish(
             "started_from": {k: v for k, v in parent.items() if k != "series"} if parent else None,
             "prepared": description,
             "samples": published.samples,
+            "chosen": "best look at the validation patients" if best else "end of the run",
             "run": published.run,
             "earlier": [_earlier(sources, stage) for stage in after],
             "log": _log(folder),

@@ -196,6 +196,22 @@ def test_share_of_lone_slices():
     assert np.mean(same) == pytest.approx(0.25, abs=3 * (0.25 * 0.75 / len(same)) ** 0.5)
 
 
+def test_shares_of_cavities_and_sharpness():
+    labels = disc(128, 64, 64, 12).astype(np.uint8)
+    crops = drawn_crops(labels)
+    inside = {}
+    for share in (0.0, 0.5, 1.0):
+        images, _ = sampler(crops, slices=1, batch_size=64, cavity_share=share).batch(0)
+        inside[share] = float((images[:, 0, 64, 64] < 0.5).float().mean())
+    assert inside[0.0] == 0.0
+    assert 0.2 < inside[0.5] < 0.75
+    assert inside[1.0] > 0.9
+    sharp, _ = sampler(crops, slices=1).batch(0)
+    changed, _ = sampler(crops, slices=1, sharpness_share=1.0).batch(0)
+    assert set(sharp.unique().tolist()) == {0.0, 1.0}
+    assert all(len(image.unique()) > 2 for image in changed)
+
+
 @pytest.mark.parametrize(("share", "tiles"), [(0.0, 0), (0.4, 3), (0.5, 4), (1.0, 8)])
 def test_share_of_tiles_of_scans(share, tiles, monkeypatch):
     made = sampler(scans=[made_scan()], scan_share=share)

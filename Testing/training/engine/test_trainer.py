@@ -17,6 +17,7 @@ from training.data.sampling import SamplingConfig
 from training.engine import checkpoint
 from training.engine import trainer as trainer_module
 from training.engine.trainer import RunConfig, Trainer, best_precision
+from training.publish.published import network_of_run
 
 NETWORK = NetworkConfig(widths=(4, 8, 16, 32, 64), scse=("encoder", "bottleneck"), input_slices=3)
 BATCH = 4
@@ -249,3 +250,30 @@ def test_a_run_learns(tmp_path):
     assert again.resume()
     again.run()
     assert again.losses == {}
+
+
+def test_the_best_average_is_kept(crops, tmp_path, monkeypatch):
+    """Looks at steps 4, 8 and 12; the second is the best."""
+    figures = iter([0.3, 0.6, 0.5])
+    monkeypatch.setattr(trainer_module, "look", lambda *_, **__: {"iou_pos": {"value": next(figures)}})
+    averages = {}
+
+    class Watched(Trainer):
+        def validate(self):
+            averages[self.step] = {n: v.clone() for n, v in self.average.state.items()}
+            return super().validate()
+
+    Watched(replace(SMALL, validate_every=4 * BATCH), crops, [], tmp_path).run()
+    best, last = (checkpoint.load_average(tmp_path, best=which) for which in (True, False))
+    assert (best["step"], best["iou_pos"], last["step"]) == (8, 0.6, 12)
+    assert same(best["average"]["state"], averages[8])
+    network, published = network_of_run(tmp_path, best=True)
+    assert published.samples == 8 * BATCH
+    assert same(dict(network.state_dict()), averages[8])
+    assert not same(dict(network_of_run(tmp_path)[0].state_dict()), averages[8])
+
+
+def test_without_a_look_there_is_no_best_average(crops, tmp_path):
+    Trainer(replace(SMALL, validate_every=0), crops, [], tmp_path).run()
+    with pytest.raises(InputError, match="best\\.pt"):
+        network_of_run(tmp_path, best=True)
