@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -88,3 +89,20 @@ def counted() -> Table:
         "its place.",
     )
     return Table("What the full networks cost, counted", header, tuple(made), notes)
+
+
+def full_width(costs: Sequence[dict[str, Any]]) -> Table:
+    """What every network of the studies took at full width, as `study E` measured it."""
+    made = [
+        (
+            facts["title"], number(facts["parameters"], 0), number(facts["mib"], 2), number(facts["gflop"], 1),
+            number(facts["ms_per_image"], 0), str(facts["px"]), str(facts["threads"]), processor(facts) or NA,
+        )
+        for facts in costs
+    ]  # fmt: skip
+    header = ("network", "parameters", "MiB (float32)", "GFLOP an image", "ms an image", "px", "threads", "processor")
+    notes = (
+        "Fresh weights in float32, one image at a time, median of a few passes through PyTorch, one network after "
+        "another. Other work on the machine shows: differences of some ten percent mean nothing.",
+    )
+    return Table("What the full networks cost, measured", header, tuple(made), notes)

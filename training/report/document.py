@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
+from typing import Any
 
 from training.metrics import Calibration
 from training.report.arithmetic import arithmetic_table
 from training.report.claims import claims_table
-from training.report.cost_tables import counted, measured
+from training.report.cost_tables import counted, full_width, measured
 from training.report.figures import (
     Picture,
     differences_with_intervals,
@@ -131,9 +132,15 @@ def _lead(rows: Sequence[Row], scales: Sequence[str]) -> tuple[str, ...]:
 
 
 def document(
-    rows: Sequence[Row], pictures: Sequence[Picture] = (), trials: dict[tuple[str, str], str] | None = None
+    rows: Sequence[Row],
+    pictures: Sequence[Picture] = (),
+    trials: dict[tuple[str, str], str] | None = None,
+    costs: Sequence[dict[str, Any]] = (),
 ) -> Document:
-    """The report on these rows; ``pictures`` are prepared cases, ``trials`` what was tried of rows without figures."""
+    """The report on these rows; ``pictures`` are prepared cases, ``trials`` what was tried of rows without figures.
+
+    ``costs`` are those of the networks at full width, as `study E` writes them.
+    """
     scales = [scale for scale in ("full", "compact") if any(row.scale == scale for row in rows)]
     every = [Findings(scale, rows, trials or {}) for scale in scales]
     sections = [Section("Claims of the thesis", (), tuple(claims_table(f) for f in every))]
@@ -141,6 +148,8 @@ def document(
     for findings in every:
         sections += [_study(findings, study) for study in tables() if study != "E"]
         sections.append(_cost(findings))
+    if costs:
+        sections.append(Section("The networks at full width", (), (full_width(costs),)))
     found = leaks(rows)
     if found or any(row.protocol == "slice" for row in rows):
         leaky: tuple[str, ...] = ()

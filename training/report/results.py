@@ -152,3 +152,24 @@ def read_trials(folder: Path) -> dict[tuple[str, str], str]:
         if isinstance(facts, dict) and "study" in facts and "row" in facts:
             found[str(facts["study"]), str(facts["row"])] = str(facts.get("tried_on", ""))
     return found
+
+
+_COST = ("row", "title", "parameters", "mib", "gflop", "ms_per_image", "px", "threads", "device")
+
+
+def read_costs(folder: Path) -> list[dict[str, Any]]:
+    """What the networks cost at full width, from ``cost.json`` files, the smaller first.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be read, or lacks something.
+    """
+    found = []
+    for path in folder.rglob("cost.json"):
+        facts = _json(path)
+        missing = [n for n in _COST if n not in facts] if isinstance(facts, dict) else list(_COST)
+        if missing:
+            raise InputError(f"lacks {', '.join(missing)}", path=path, remedy="Remove it, and run study E again.")
+        found.append(facts)
+    return sorted(found, key=lambda facts: (facts["parameters"], facts["row"]))

@@ -9,7 +9,7 @@ from training.report.cases import read_cases
 from training.report.document import document
 from training.report.raw import combined
 from training.report.render import to_html, to_markdown
-from training.report.results import read_results, read_trials
+from training.report.results import read_costs, read_results, read_trials
 from training.report.rows import rows_of
 
 
@@ -26,7 +26,7 @@ def write_report(results: Path, output: Path, *, cases: Path | None = None) -> l
     if output.exists() and not output.is_dir():
         raise InputError("is a file", path=output, remedy="Give a folder for the report.")
     rows = rows_of(read_results(results))
-    made = document(rows, read_cases(cases) if cases else (), read_trials(results))
+    made = document(rows, read_cases(cases) if cases else (), read_trials(results), read_costs(results))
     files = {
         output / "report.html": to_html(made).encode("utf-8"),
         output / "report.md": to_markdown(made).encode("utf-8"),

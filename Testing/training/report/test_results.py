@@ -9,7 +9,8 @@ import pytest
 
 from LungNoduleSegLib.errors import InputError
 from Testing.training.report.synthetic_results import image_lines, write_images, write_run
-from training.report.results import read_results
+from training.report.cost_tables import full_width
+from training.report.results import read_costs, read_results
 from training.report.rows import rows_of
 
 
@@ -133,3 +134,35 @@ def test_an_image_named_twice_is_refused(tmp_path):
     write_images(folder / "images.csv.gz", [*lines, lines[0]])
     with pytest.raises(InputError, match="twice"):
         rows_of(read_results(tmp_path))
+
+
+COST = {
+    "study": "E", "row": "unet", "title": "U-Net", "parameters": 31_000_000, "mib": 118.25, "gflop": 25.52,
+    "ms_per_image": 438.5, "px": 128, "threads": 1, "device": "cpu", "cpu": "a processor",
+}  # fmt: skip
+
+
+def write_cost(folder, row, **changes):
+    place = folder / "E" / row
+    place.mkdir(parents=True)
+    (place / "cost.json").write_text(json.dumps({**COST, "row": row, **changes}))
+    return place / "cost.json"
+
+
+def test_costs_come_by_size(tmp_path):
+    assert read_costs(tmp_path) == []
+    write_cost(tmp_path, "unet")
+    write_cost(tmp_path, "small", title="Small", parameters=1234, device="cuda")
+    costs = read_costs(tmp_path)
+    assert [c["row"] for c in costs] == ["small", "unet"]
+    table = full_width(costs)
+    assert table.lines[0] == ("Small", "1,234", "118.25", "25.5", "438", "128", "1", "cuda")
+    assert table.lines[1][-1] == "a processor"
+
+
+def test_a_cost_that_lacks_something_is_named(tmp_path):
+    path = write_cost(tmp_path, "unet")
+    path.write_text(json.dumps({k: v for k, v in COST.items() if k != "gflop"}))
+    with pytest.raises(InputError, match="gflop") as caught:
+        read_costs(tmp_path)
+    assert "cost.json" in str(caught.value) and caught.value.remedy
