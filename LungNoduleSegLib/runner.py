@@ -18,14 +18,16 @@ standard error.
 With ``--serve`` each of them carries the job's ``id``.
 
 A job is a JSON object: ``command`` ("segment", "click", "load" or "check"), ``output`` (path of the .npz; the record is
-written beside it as .json), ``model``, ``device``, ``threads`` (of the CPU), and the CT as ``ct`` (a path, with
-``series``) or ``volume`` (an .npz with ``hu`` int16 [k, j, i], ``ijk_to_ras`` and optionally ``series_uid`` and
-``study_uid``); for "segment" ``roi``, ``threshold``, ``min_diameter_mm``, ``lung_mask`` (an .npy, bool [k, j, i]); for
-"click" ``positive_ras``, ``negative_ras`` and ``base`` (``{"labels": an .npz}`` with ``mask``, bool [k, j, i], and
-``offset_kji``: the segment that the points change). With ``probability`` true the probabilities of the voxels are
-written beside the result as .probability.npz (``probability``, float16 [k, j, i]), and "result" names the file as
-``probability``. "check" needs neither CT nor output, and no package either: its "result" says what there is (see
-:mod:`LungNoduleSegLib.client.probe`). A line ``{"cancel": true}``, or the end of standard input, ends the running job.
+written beside it as .json), ``model``, ``device``, ``engine`` ("auto", "torch" or "onnxruntime"), ``threads`` (of the
+CPU), and the CT as ``ct`` (a path, with ``series``) or ``volume`` (an .npz with ``hu`` int16 [k, j, i], ``ijk_to_ras``
+and optionally ``series_uid`` and ``study_uid``); for "segment" ``roi``, ``threshold``, ``min_diameter_mm``,
+``lung_mask`` (an .npy, bool [k, j, i]) and ``uncertainty`` (true: the result keeps how far the views disagree, for
+``Result.uncertainty``); for "click" ``positive_ras``, ``negative_ras`` and ``base`` (``{"labels": an .npz}`` with
+``mask``, bool [k, j, i], and ``offset_kji``: the segment that the points change). With ``probability`` true the
+probabilities of the voxels are written beside the result as .probability.npz (``probability``, float16 [k, j, i]), and
+"result" names the file as ``probability``. "check" needs neither CT nor output, and no package either: its "result"
+says what there is (see :mod:`LungNoduleSegLib.client.probe`). A line ``{"cancel": true}``, or the end of standard
+input, ends the running job.
 """
 
 from __future__ import annotations
@@ -49,8 +51,8 @@ from LungNoduleSegLib.errors import Cancelled, InputError, LungNoduleSegError
 
 COMMANDS = ("segment", "click", "load", "check")
 _KEYS = frozenset(
-    ("id", "command", "output", "model", "device", "threads", "ct", "series", "volume", "roi", "threshold",
-     "min_diameter_mm", "lung_mask", "positive_ras", "negative_ras", "base", "probability")
+    ("id", "command", "output", "model", "device", "engine", "threads", "ct", "series", "volume", "roi", "threshold",
+     "min_diameter_mm", "lung_mask", "uncertainty", "positive_ras", "negative_ras", "base", "probability")
 )  # fmt: skip
 
 ORPHAN_S = 5.0
@@ -148,7 +150,8 @@ class Worker:
         if job["command"] == "check":
             from LungNoduleSegLib.client.probe import probe
 
-            return probe(job.get("model"), job.get("device") or "auto", job.get("threads"), progress, cancel)
+            device, engine = (job.get(name) or "auto" for name in ("device", "engine"))
+            return probe(job.get("model"), device, job.get("threads"), progress, cancel, engine=engine)
         progress(0.0, "Reading the CT")  # before any import that takes time: the panel sees that the job has arrived
         from LungNoduleSegLib.report.memory import peak_memory_mb
         from LungNoduleSegLib.report.record import run_record, write_json
@@ -171,6 +174,7 @@ class Worker:
                 min_diameter_mm=job.get("min_diameter_mm"),
                 progress=lambda fraction, message="": progress(0.05 + 0.91 * fraction, message),
                 cancel=cancel,
+                **({"uncertainty": True} if job.get("uncertainty") else {}),
             )
             progress(0.97, "Measuring")
             # All candidates, so that whoever shows them at another threshold has nothing left to measure.
@@ -227,10 +231,10 @@ class Worker:
     def _load_segmenter(self, job: dict[str, Any]) -> Any:
         from LungNoduleSegLib.segmenter import load_segmenter
 
-        key = (job["model"], job.get("device") or "auto", job.get("threads"))
+        key = (job["model"], job.get("device") or "auto", job.get("engine") or "auto", job.get("threads"))
         if self._segmenter is None or self._segmenter[0] != key:
             self._segmenter = None
-            self._segmenter = (key, load_segmenter(key[0], device=key[1], threads=key[2]))
+            self._segmenter = (key, load_segmenter(key[0], device=key[1], engine=key[2], threads=key[3]))
         return self._segmenter[1]
 
 

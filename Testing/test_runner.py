@@ -344,6 +344,18 @@ def test_probabilities_are_written_beside_the_result_when_asked_for(worker, volu
     ]  # fmt: skip
 
 
+def test_uncertainty_is_in_the_result_when_asked_for(worker, volume, tmp_path):
+    ct = phantom()
+    segment = {"command": "segment", "volume": str(volume), "roi": [[10, -20, -20], [80, 20, 20]]}
+    assert worker(**segment, output=str(tmp_path / "a.npz"))["event"] == "result"
+    assert load_result(tmp_path / "a.npz", ct).spread is None
+    assert worker(**segment, output=str(tmp_path / "b.npz"), uncertainty=True)["event"] == "result"
+    result = load_result(tmp_path / "b.npz", ct)
+    values = result.uncertainty()
+    assert values.shape == ct.shape and not np.isnan(values[result.labels > 0]).any() and np.nanmax(values) <= 0.5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.npz", "b.json", "b.npz"]
+
+
 def test_a_click_changes_the_segment_that_it_is_given(worker, volume, tmp_path):
     ct = phantom()
     (k, j, i, _), _ = NODULES
@@ -366,9 +378,9 @@ def test_threads_are_set_for_the_job(worker, volume):
 
     before = torch.get_num_threads()
     try:
-        assert worker(command="load", volume=str(volume), threads=1)["event"] == "result"
+        assert worker(command="load", volume=str(volume), threads=1, engine="torch")["event"] == "result"
         assert torch.get_num_threads() == 1
-        assert worker(command="load", volume=str(volume), threads=2)["event"] == "result"
+        assert worker(command="load", volume=str(volume), threads=2, engine="torch")["event"] == "result"
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

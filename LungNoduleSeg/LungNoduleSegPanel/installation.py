@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import logging
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -32,16 +33,22 @@ def environmentFor(interpreter):
     return None if interpreter.own else slicer.util.startupEnvironment()
 
 
-def missingPackages(interpreter=None):
+def missingPackages(interpreter=None, device="auto"):
     """Import names of what a run needs and Slicer's own Python lacks; nothing is imported to find out.
 
     interpreter - LungNoduleSegLib.client.interpreter.Interpreter, None for Slicer's own. Of another Python nothing is
         known without starting it, which "Check installation" does: the list is empty then.
+    device - what a run is given. Where neither PyTorch nor ONNX Runtime is there, the smaller one is named; a graphics
+        card needs PyTorch.
     """
+    from LungNoduleSegLib.client.requirements import ENGINES, REQUIREMENTS, missing_engine
+
     if interpreter is not None and not interpreter.own:
         return []
     importlib.invalidate_caches()
-    return [name for name in _requirements() if importlib.util.find_spec(name) is None]
+    engine = missing_engine([name for name in ENGINES if importlib.util.find_spec(name) is not None], device)
+    others = [name for name in REQUIREMENTS if importlib.util.find_spec(name) is None]
+    return [*filter(None, [engine]), *others]
 
 
 def pipCommand(interpreter, packages):
@@ -59,8 +66,8 @@ def titles(packages):
     return ", ".join(title(name) for name in packages)
 
 
-def offerInstallation(parent=None):
-    """Ask, and install into Slicer's own Python what is missing; True when a run can start.
+def offerInstallation(parent=None, device="auto"):
+    """Ask, and install into Slicer's own Python what a run on a device lacks; True when it can start.
 
     Nothing is ever installed into another Python: what it lacks, "Check installation" and the run itself say.
     """
@@ -71,25 +78,21 @@ def offerInstallation(parent=None):
     except InputError as error:
         slicer.util.errorDisplay(str(error), parent=parent)
         return False
-    missing = missingPackages(interpreter)
+    missing = missingPackages(interpreter, device)
     return not missing or askAndInstall(missing, parent)
 
 
 def askAndInstall(packages, parent=None):
     """Ask whether packages shall be installed into Slicer's own Python, and do so; True when they are there then.
 
-    A failure is shown as a sentence. A test of Slicer never changes its Python.
+    Where ONNX Runtime is among them, PyTorch can be chosen in its place. A failure is shown as a sentence. A test of
+    Slicer never changes its Python.
     """
     if slicer.app.testingEnabled():
         logging.info("LungNoduleSeg: testing mode, %s not installed", ", ".join(packages))
         return False
-    question = _(
-        "Segmentation needs the Python packages {packages}. Download and install them into Slicer's Python now? "
-        "This can take minutes, in which Slicer may not react."
-    )
-    if not slicer.util.confirmOkCancelDisplay(
-        question.format(packages=titles(packages)), _("Install packages"), parent
-    ):
+    packages = _confirmed(packages, parent)
+    if not packages:
         return False
     try:
         remarks = install(packages)
@@ -104,6 +107,38 @@ def askAndInstall(packages, parent=None):
         text = _("{packages} did not get installed; Slicer's log says why.").format(packages=titles(left))
         slicer.util.errorDisplay(text, _("Install packages"), parent)
     return not left
+
+
+def _confirmed(packages, parent):
+    """What the user wants to be installed; nothing after a no."""
+    if "onnxruntime" not in packages:
+        question = _(
+            "Segmentation needs the Python packages {packages}. Download and install them into Slicer's Python now? "
+            "This can take minutes, in which Slicer may not react."
+        ).format(packages=titles(packages))
+        return packages if slicer.util.confirmOkCancelDisplay(question, _("Install packages"), parent) else []
+    from LungNoduleSegLib.client.probe import nvidia_driver
+
+    others = [name for name in packages if name != "onnxruntime"]
+    said = [
+        _("Segmentation needs ONNX Runtime or PyTorch. Download and install one of them into Slicer's Python now?"),
+        _("ONNX Runtime is small (about 30 MB) and computes on the processor."),
+        _("PyTorch is large (hundreds of MB, some GB for NVIDIA) and computes on graphics cards too."),
+        _("An NVIDIA graphics card seems to be here: with PyTorch a run takes less time.") if nvidia_driver() else "",
+        _("Needed with either of them: {packages}.").format(packages=titles(others)) if others else "",
+        _("This can take minutes, in which Slicer may not react."),
+    ]
+    box = qt.QMessageBox(parent if parent is not None else slicer.util.mainWindow())
+    box.setWindowTitle(_("Install packages"))
+    box.setText(" ".join(filter(None, said)))
+    buttons = {name: box.addButton(titles([name]), qt.QMessageBox.AcceptRole) for name in ("onnxruntime", "torch")}
+    box.addButton(qt.QMessageBox.Cancel)
+    box.setDefaultButton(buttons["torch" if nvidia_driver() else "onnxruntime"])
+    box.exec_()
+    clicked = box.clickedButton()
+    chosen = [name for name, button in buttons.items() if button == clicked]
+    box.deleteLater()
+    return [*chosen, *others] if chosen else []
 
 
 def install(packages):
@@ -132,10 +167,10 @@ def install(packages):
 
 
 def _requirements():
-    """What a run needs beside what Slicer brings, by import name; the value is pip's requirement, None for torch."""
-    from LungNoduleSegLib.client.requirements import REQUIREMENTS
+    """What can be installed for a run, by import name; the value is pip's requirement, None for torch."""
+    from LungNoduleSegLib.client.requirements import ENGINES, REQUIREMENTS
 
-    return REQUIREMENTS
+    return {**ENGINES, **REQUIREMENTS}
 
 
 def _pipInstall(requirements):
@@ -147,7 +182,7 @@ def _pipInstall(requirements):
             return
         from packaging.requirements import Requirement
 
-        # Already asked, together with torch.
+        # Already asked.
         pip_ensure([Requirement(text) for text in requirements], prompt_install=False, requester="LungNoduleSeg")
     except Exception as error:
         raise RuntimeError(_couldNotInstall(", ".join(requirements))) from error

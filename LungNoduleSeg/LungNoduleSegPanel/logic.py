@@ -121,6 +121,7 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
         onEvent=None,
         probability=False,
         threads=None,
+        uncertainty=False,
     ):
         """Find the nodules of a CT and show them in the scene.
 
@@ -134,6 +135,7 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
             finally with {"event": "result" | "cancelled" | "error", "message": str}.
         probability - keep the probability of every voxel and show it over the CT.
         threads - processor threads; None: all cores but one.
+        uncertainty - keep how far the views of each candidate disagree and show it over the CT.
 
         Errors are raised (with wait=False: told as an event); the scene is then as it was before.
         """
@@ -151,6 +153,7 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
                 "threshold": threshold,
                 "min_diameter_mm": minimumDiameterMm,
                 "probability": bool(probability),
+                "uncertainty": bool(uncertainty),
             }
             run = self._makeRun(ct, job, threads)
         except Exception as error:
@@ -166,7 +169,7 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
                 settings.recordTiming(
                     model, result.model_sha256, usedDevice, ct.shape[0], seconds, event.get("peak_mb")
                 )
-            return self._publish(result, ctNode, segmentationNode, probability)
+            return self._publish(result, ctNode, segmentationNode, probability, uncertainty)
 
         cancelled = Outcome(message=_("Cancelled; nothing was added to the scene."))
         self._run = pending = PendingRun(run, publish, cancelled, onEvent, self._tellRunChanged)
@@ -229,18 +232,19 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
         for call in list(self.onRunChanged):
             call()
 
-    def _publish(self, result, ctNode, segmentationNode, probability):
+    def _publish(self, result, ctNode, segmentationNode, probability, uncertainty):
         if not slicer.mrmlScene.IsNodePresent(ctNode):
             raise RuntimeError(_("The CT was removed from the scene during the run; its nodules cannot be shown."))
-        nodes, review = self._show(result, ctNode, segmentationNode, probability)
+        nodes, review = self._show(result, ctNode, segmentationNode, probability, uncertainty)
         self._memory.keepResult(ctNode, result)
         return Outcome(nodes, result, self.describe(result), review)
 
-    def _show(self, result, ctNode, segmentationNode, probability=False):
+    def _show(self, result, ctNode, segmentationNode, probability=False, uncertainty=False):
         """The nodules in a segmentation, a new one where none is given; all or nothing."""
         from LungNoduleSegLib.mrml.probability import show_probability
         from LungNoduleSegLib.mrml.publishing import empty_segmentation
         from LungNoduleSegLib.mrml.transaction import SceneTransaction
+        from LungNoduleSegLib.mrml.uncertainty import show_uncertainty
 
         if segmentationNode is not None and not slicer.mrmlScene.IsNodePresent(segmentationNode):
             segmentationNode = None  # removed since it was chosen
@@ -248,6 +252,8 @@ class LungNoduleSegLogic(ScriptedLoadableModuleLogic):
         with SceneTransaction(slicer.mrmlScene):
             if probability:  # first: the nodules are what cannot fail any more when they are there
                 show_probability(result.probability(), ctNode)
+            if uncertainty:
+                show_uncertainty(result.uncertainty(), ctNode)
             if segmentationNode is not None or result.nodules:
                 if segmentationNode is None:
                     segmentationNode = empty_segmentation(ctNode)

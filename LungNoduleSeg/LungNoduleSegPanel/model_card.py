@@ -104,7 +104,8 @@ def _splitTitles():
 def _metrics(card):
     """A row a metric, a column a set; beside them how well one reader agrees with the others."""
     readers = card.metrics.get("reader_agreement", {})
-    sets = {name: values for name, values in card.metrics.items() if name != "reader_agreement" and values}
+    others = ("reader_agreement", "candidates")
+    sets = {name: values for name, values in card.metrics.items() if name not in others and values}
     names = dict.fromkeys(name for values in sets.values() for name, value in values.items() if _isMetric(value))
     if not names:
         return ""
@@ -141,6 +142,8 @@ def _metricTitle(name, card):
         return _("IoU, slices with a nodule")
     if name == "share_iou_over_half":
         return _("Share of slices with IoU of at least 0.5")
+    if name == "calibration":
+        return _("Calibration error of the pixels (0 is best)")
     readers, area = _readersOf(name), _areaOf(name)
     if readers is not None:
         return _("IoU, {nodules}").format(nodules=_byReaders(readers))

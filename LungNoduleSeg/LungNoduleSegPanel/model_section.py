@@ -112,11 +112,11 @@ class ModelSection:
             return f"{entry.reason} {entry.remedy}"
         if self._interpreterError:
             return self._interpreterError
-        if self._report is not None and self._report.missing and not self._interpreter.own:
+        if self._reportedMissing() and not self._interpreter.own:
             return self._pipSentence()
-        if self._report is not None and self._report.broken:
+        if self._report is not None and self._report.blocking:
             text = _("{packages} cannot be loaded, the check of the installation says why.")
-            return text.format(packages=installation.titles(self._report.broken))
+            return text.format(packages=installation.titles(self._report.blocking))
         return self._reasonAgainstDevice(parameters.device)
 
     def fillModels(self):
@@ -155,6 +155,7 @@ class ModelSection:
     def onDevice(self, index):
         if not self._filling and self._host.parameters is not None and index >= 0:
             self._host.parameters.device = self.ui.deviceComboBox.itemData(index)
+            self._lookForPackages()  # a graphics card needs PyTorch
             self._host.updateSections()
 
     def onCard(self):
@@ -256,10 +257,11 @@ class ModelSection:
                 return _("Not installed yet: {packages}.").format(packages=installation.titles(self._missing))
             return ""
         sentences = list(self._report.sentences())
-        if self._report.missing and not self._interpreter.own:
+        missing = self._reportedMissing()
+        if missing and not self._interpreter.own:
             sentences.append(
                 _("Slicer installs nothing into another Python. Run there: {command}").format(
-                    command=installation.pipCommand(self._interpreter, self._report.missing)
+                    command=installation.pipCommand(self._interpreter, missing)
                 )
             )
         return "\n".join(sentences)
@@ -267,8 +269,8 @@ class ModelSection:
     def _pipSentence(self):
         """What another Python than Slicer's own lacks, and what the user can do about it."""
         return _("In this Python {packages} are missing. Run there: {command}").format(
-            packages=installation.titles(self._report.missing),
-            command=installation.pipCommand(self._interpreter, self._report.missing),
+            packages=installation.titles(self._reportedMissing()),
+            command=installation.pipCommand(self._interpreter, self._reportedMissing()),
         )
 
     def _reasonAgainstDevice(self, device):
@@ -285,8 +287,14 @@ class ModelSection:
         """What can be installed into Slicer's own Python; nothing into another one."""
         if self._interpreter is None or not self._interpreter.own:
             return []
-        found = [] if self._report is None else self._report.missing
-        return list(dict.fromkeys([*self._missing, *found]))
+        return list(dict.fromkeys([*self._missing, *self._reportedMissing()]))
+
+    def _reportedMissing(self):
+        """What the check missed, for the device that is chosen now: without a graphics card ONNX Runtime is enough."""
+        if self._report is None:
+            return []
+        enough = self._report.onnxruntime is not None and self._device() in ("auto", "cpu")
+        return [name for name in self._report.missing if not (enough and name == "torch")]
 
     # The interpreter
 
@@ -308,7 +316,8 @@ class ModelSection:
         return not self._interpreterError
 
     def _lookForPackages(self):
-        self._missing = [] if self._interpreter is None else installation.missingPackages(self._interpreter)
+        known = self._interpreter is not None
+        self._missing = installation.missingPackages(self._interpreter, self._device()) if known else []
 
     def _interpreterText(self):
         if self._interpreterError:
@@ -320,6 +329,9 @@ class ModelSection:
         )
 
     # Model and device
+
+    def _device(self):
+        return "auto" if self._host.parameters is None else self._host.parameters.device
 
     def _entry(self):
         parameters = self._host.parameters

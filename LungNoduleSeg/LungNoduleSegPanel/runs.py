@@ -18,7 +18,8 @@ class InProcessRun:
     """A run in a thread of this process, with the interface of LungNoduleSegLib.client.run.Run.
 
     For the self test, and for scripts that bring their own segmenter: what has
-    segment(ct, roi=..., threshold=..., min_diameter_mm=..., progress=..., cancel=...).
+    segment(ct, roi=..., threshold=..., min_diameter_mm=..., progress=..., cancel=...), and uncertainty=True where the
+    job asks for it.
     """
 
     log = ""
@@ -26,6 +27,8 @@ class InProcessRun:
     def __init__(self, segmenter, ct, job):
         self._segmenter, self._ct = segmenter, ct
         self._options = {name: job.get(name) for name in ("roi", "threshold", "min_diameter_mm")}
+        if job.get("uncertainty"):
+            self._options["uncertainty"] = True
         self._events = queue.Queue()
         self._cancelled = False
         self.running = False

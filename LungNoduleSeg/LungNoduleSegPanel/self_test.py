@@ -95,8 +95,8 @@ class LungNoduleSegTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Cancel changes nothing")
 
     def test_RealModel(self):
-        """A click with the shipped model on the made CT, in a process of its own; left out, with a message, where torch
-        or weights are not there."""
+        """A click with the shipped model on the made CT, in a process of its own; left out, with a message, where
+        packages or weights are not there."""
         logic = LungNoduleSegLogic()
         missing = missingPackages()
         reason = ", ".join(missing) + " not installed" if missing else logic.reasonModelCannotRun(DEFAULT_MODEL)

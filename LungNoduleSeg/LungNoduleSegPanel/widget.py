@@ -185,7 +185,7 @@ class LungNoduleSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def offerInstallation(self):
         """Ask before anything is installed; True when a run can start."""
-        return offerInstallation(self.parent)
+        return offerInstallation(self.parent, self.parameters.device if self.parameters else "auto")
 
     def segmentationForRun(self):
         """Where a run adds its nodules: the chosen segmentation, unless it belongs to another CT."""

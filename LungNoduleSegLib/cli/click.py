@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from LungNoduleSegLib.cli.console import reported
-from LungNoduleSegLib.cli.options import DEFAULT_MODEL, CTPath, Device, Model, Output, Series
+from LungNoduleSegLib.cli.options import DEFAULT_MODEL, CTPath, Device, Engine, Model, Output, Series
 
 _POINT_OPTIONS = ("--ras", "--negative")
 
@@ -58,6 +58,7 @@ def click(
     ] = None,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
+    engine: Engine = "auto",
     series: Series = None,
 ) -> None:
     """Segment the nodule at a point."""
@@ -76,6 +77,7 @@ def click(
         command="click",
         model=model,
         device=device,
+        engine=engine,
         series=series,
         check=check,
         work=lambda segmenter, volume, _, tell: segmenter.click(volume, inside, outside, progress=tell),

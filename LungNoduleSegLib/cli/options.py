@@ -15,6 +15,10 @@ Output = Annotated[
 ]
 Model = Annotated[str, typer.Option("--model", "-m", help="Name of the model: see `lungnoduleseg models`.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps ...")]
+Engine = Annotated[
+    str,
+    typer.Option("--engine", help="What computes: torch, onnxruntime (CPU), or auto: the faster one here."),
+]
 # typer reads these annotations at run time, and Python 3.10's own union syntax with Annotated tuples trips older ones.
 Series = Annotated[
     Optional[str],  # noqa: UP045

@@ -14,7 +14,7 @@ from LungNoduleSegLib.report.publish import Publication
 from LungNoduleSegLib.report.record import run_record, write_json
 from LungNoduleSegLib.report.scene_file import SceneFile
 
-NAMES = ("nodules.csv", "nodules.seg.nrrd", "scene.mrb", "overview.png", "run.json")
+NAMES = ("nodules.csv", "nodules.seg.nrrd", "scene.mrb", "overview.png", "uncertainty.nrrd", "run.json")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def write_outputs(
     """
     from LungNoduleSegLib.mrml.seg_nrrd import write_seg_nrrd
     from LungNoduleSegLib.nodules.table import write_csv
+    from LungNoduleSegLib.report.uncertainty_file import write_uncertainty
 
     begun = time.perf_counter()
     folder = publication.folder
@@ -63,6 +64,8 @@ def write_outputs(
     try:
         write_csv(folder / "nodules.csv", result.nodules)
         write_seg_nrrd(folder / "nodules.seg.nrrd", result)
+        if result.spread is not None:
+            write_uncertainty(folder / "uncertainty.nrrd", result)
         tell(0.3, "Drawing the overview")
         try:
             write_overview(folder / "overview.png", result, title=name)

@@ -28,6 +28,7 @@ def run(
     command: str,
     model: str,
     device: str,
+    engine: str = "auto",
     series: str | None,
     check: Callable[[CT], Any],
     work: Callable[[Any, CT, Any, Tell], Any],
@@ -36,7 +37,7 @@ def run(
 
     Parameters
     ----------
-    ct_path, output, model, device, series
+    ct_path, output, model, device, engine, series
         As on the command line.
     command
         "segment" or "click".
@@ -68,7 +69,7 @@ def run(
         loading = time.perf_counter()
         from LungNoduleSegLib.segmenter import load_segmenter
 
-        segmenter = load_segmenter(model, device=device)
+        segmenter = load_segmenter(model, device=device, engine=engine)
         seconds["load"] = time.perf_counter() - loading
         result = work(segmenter, ct, checked, bar.step("Finding nodules"))
         written = write_outputs(

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from LungNoduleSegLib.cli.console import reported
-from LungNoduleSegLib.cli.options import DEFAULT_MODEL, CTPath, Device, Model, Output, Series
+from LungNoduleSegLib.cli.options import DEFAULT_MODEL, CTPath, Device, Engine, Model, Output, Series
 
 
 @reported
@@ -16,6 +16,7 @@ def segment(
     output: Output,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
+    engine: Engine = "auto",
     roi: Annotated[
         Optional[tuple[float, float, float, float, float, float]],  # noqa: UP045
         typer.Option(
@@ -35,6 +36,10 @@ def segment(
             "--threshold", min=0.0, max=1.0, help="Lowest probability reported; the model's own.", show_default=False
         ),
     ] = None,
+    uncertainty: Annotated[
+        bool,
+        typer.Option("--uncertainty", help="Also write how far the turned and mirrored views disagree, as NRRD."),
+    ] = False,
     series: Series = None,
 ) -> None:
     """Find and segment the nodules of a whole CT."""
@@ -47,9 +52,15 @@ def segment(
         command="segment",
         model=model,
         device=device,
+        engine=engine,
         series=series,
         check=lambda volume: roi_box(volume, roi),
         work=lambda segmenter, volume, box, tell: segmenter.segment(
-            volume, roi=box, threshold=threshold, min_diameter_mm=min_diameter, progress=tell
+            volume,
+            roi=box,
+            threshold=threshold,
+            min_diameter_mm=min_diameter,
+            progress=tell,
+            uncertainty=uncertainty,
         ),
     )

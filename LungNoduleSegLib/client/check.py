@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from LungNoduleSegLib.client.interpreter import Interpreter
-from LungNoduleSegLib.client.requirements import title
+from LungNoduleSegLib.client.requirements import ENGINES, title
 from LungNoduleSegLib.client.run import Run
 
 
@@ -49,18 +49,18 @@ class InstallationReport:
     packages
         Version of each package that a run needs, by import name; None where it is missing.
     missing
-        Import names of what a run needs and this Python lacks.
+        Import names of what a run needs and this Python lacks; where it has none of the engines, the smaller one.
     broken
         Import name and reason of what is there but cannot be loaded.
-    torch
-        Version of torch, or None.
+    torch, onnxruntime
+        Version of each engine, or None.
     devices
         Those that torch was tried with; empty without torch.
     cpu, threads
         The processor, and the threads that a run on it uses.
-    model, device, precision, seconds_a_tile_batch, tiles_a_batch
-        The model that was tried, where it ran, in which number format, and how long a batch of so many tiles of
-        128 x 128 pixels takes in s; None where none was tried.
+    model, device, engine, precision, seconds_a_tile_batch, tiles_a_batch
+        The model that was tried, where it ran, what computed ("torch" or "onnxruntime"), in which number format, and
+        how long a batch of so many tiles of 128 x 128 pixels takes in s; None where none was tried.
     problem
         Sentences about a model or device that does not work, or "".
     """
@@ -81,6 +81,8 @@ class InstallationReport:
     device: str | None = None
     tiles_a_batch: int | None = None
     problem: str = ""
+    onnxruntime: str | None = None
+    engine: str | None = None
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> InstallationReport:
@@ -94,7 +96,14 @@ class InstallationReport:
     @property
     def ok(self) -> bool:
         """Whether a run will work, as far as was tried."""
-        return not self.missing and not self.broken and (self.model is None or self.seconds_a_tile_batch is not None)
+        return not self.missing and not self.blocking and (self.model is None or self.seconds_a_tile_batch is not None)
+
+    @property
+    def blocking(self) -> dict[str, str]:
+        """What of :attr:`broken` a run cannot do without: one engine that can be loaded is enough."""
+        broken = dict(self.broken or {})
+        one_works = self.torch is not None or self.onnxruntime is not None
+        return {name: why for name, why in broken.items() if not (one_works and name in ENGINES)}
 
     def sentences(self) -> list[str]:
         """For people, one finding each."""
@@ -102,16 +111,22 @@ class InstallationReport:
         if self.missing:
             said.append(f"Missing: {', '.join(map(title, self.missing))}.")
         said += [f"{title(name)} is there but cannot be loaded: {why}." for name, why in (self.broken or {}).items()]
-        if not self.missing and not self.broken:
+        if not self.missing and not self.blocking:
             said.append("All packages that a run needs are there.")
-        if self.torch is not None:
-            said.append(f"PyTorch {self.torch}, {self.threads} thread{'s' if self.threads != 1 else ''} on {self.cpu}.")
+        engines = [f"{title(name)} {version}" for name, version in
+                   (("onnxruntime", self.onnxruntime), ("torch", self.torch)) if version is not None]  # fmt: skip
+        if engines:
+            threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+            said.append(f"{' and '.join(engines)}, {threads} on {self.cpu}.")
         said += [device.sentence() for device in self.devices]
         if self.seconds_a_tile_batch is not None:
             said.append(
-                f"The model {self.model} runs on {self.device} in {self.precision}: "
+                f"The model {self.model} runs on {self.device} in {self.precision}"
+                f"{f' with {title(self.engine)}' if self.engine else ''}: "
                 f"{self.seconds_a_tile_batch:.2g} s for {self.tiles_a_batch} tiles."
             )
+            if self.device == "cpu" and self.onnxruntime is None and self.precision == "float32":
+                said.append("With the package onnxruntime (some 30 MB) it would be faster.")
         return [*said, *filter(None, [self.problem])]
 
 

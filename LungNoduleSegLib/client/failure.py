@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from LungNoduleSegLib.client.interpreter import Interpreter
-from LungNoduleSegLib.client.requirements import BROUGHT_BY_SLICER, REQUIREMENTS, title
+from LungNoduleSegLib.client.requirements import BROUGHT_BY_SLICER, ENGINES, REQUIREMENTS, title
 from LungNoduleSegLib.errors import LungNoduleSegError
 
 _CHECK = "Check the installation in the section Model; it says what is missing and installs it."
@@ -18,7 +18,8 @@ _LESS = "Close other programs, choose a smaller region of interest, or allow few
 
 _MEMORY = (
     "memoryerror", "bad_alloc", "out of memory", "outofmemoryerror", "can't allocate memory", "cannot allocate memory",
-    "alloc_failed", "not enough memory", "memory ran out", "paging file is too small",
+    "alloc_failed", "failed to allocate memory", "bad allocation", "not enough memory", "memory ran out",
+    "paging file is too small",
 )  # fmt: skip
 _BROKEN = (
     "dll load failed", "cannot open shared object file", "undefined symbol", "library not loaded", "image not found",
@@ -102,7 +103,7 @@ def explain_exit(code: int, errors: str, interpreter: Interpreter, *, ready: boo
         return Failure(
             "Crash",
             "The run crashed: a package uses instructions that this processor does not have.",
-            "Install a build of PyTorch for older processors, or choose another Python in the section Advanced.",
+            "Install a build of it for older processors, or choose another Python in the section Advanced.",
         )
     if number in (getattr(signal, name, -1) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")):
         return Failure("Killed", f"Another program ended the run ({_name(number)}).", "Start it again.")
@@ -177,7 +178,7 @@ def _known(text: str, interpreter: Interpreter) -> Failure | None:
 
 
 def _missing(package: str, interpreter: Interpreter) -> Failure:
-    needed = {**BROUGHT_BY_SLICER, **REQUIREMENTS}
+    needed = {**BROUGHT_BY_SLICER, **ENGINES, **REQUIREMENTS}
     message = f"The package {title(package)} is missing in {interpreter.path}."
     if interpreter.own or package not in needed:
         return Failure("MissingPackage", message, _CHECK)
@@ -189,7 +190,7 @@ def _broken(interpreter: Interpreter, detail: str) -> Failure:
     return Failure(
         "BrokenPackage",
         f"A package in {interpreter.path} cannot be loaded ({detail}).",
-        "Install PyTorch anew in the section Model, or choose another Python in the section Advanced.",
+        "Install PyTorch or ONNX Runtime anew, or choose another Python in the section Advanced.",
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from LungNoduleSegLib.client.requirements import BROUGHT_BY_SLICER, REQUIREMENTS
+from LungNoduleSegLib.client.requirements import BROUGHT_BY_SLICER, ENGINES, REQUIREMENTS, missing_engine
 from LungNoduleSegLib.errors import Cancelled, LungNoduleSegError
 
 _REPEATS = 3
@@ -27,12 +27,14 @@ def probe(
     threads: int | None,
     progress: Callable[[float, str], None],
     cancel: Callable[[], bool],
+    *,
+    engine: str = "auto",
 ) -> dict[str, Any]:
     """Look at packages and devices, and try the model.
 
     Parameters
     ----------
-    model, device, threads
+    model, device, threads, engine
         What a run would be given; without a model none is loaded.
     progress, cancel
         ``progress(fraction, message)``; ``cancel()`` is asked between the steps.
@@ -52,16 +54,20 @@ def probe(
         progress(fraction, message)
 
     step(0.0, "Looking at the packages")
-    needed = [*BROUGHT_BY_SLICER, *REQUIREMENTS]
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    needed = [*BROUGHT_BY_SLICER, *ENGINES, *REQUIREMENTS]
+    absent = [name for name in needed if importlib.util.find_spec(name) is None]
+    wanted = missing_engine([name for name in ENGINES if name not in absent], device)
+    missing = [name for name in absent if name not in ENGINES or name == wanted]
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": platform.platform(),
-        "packages": {name: None if name in missing else _version(name) for name in needed},
+        "packages": {name: None if name in absent else _version(name) for name in needed},
         "missing": missing,
         "broken": {},
         "torch": None,
+        "onnxruntime": None,
+        "engine": None,
         "devices": [],
         "cpu": _cpu_name(),
         "threads": os.cpu_count() or 1,
@@ -72,27 +78,31 @@ def probe(
         "device": None,
         "problem": "",
     }
-    for n, name in enumerate(name for name in needed if name not in missing):
+    for n, name in enumerate(name for name in needed if name not in absent):
         step(0.05 + 0.1 * n, f"Loading {name}")
         try:
             importlib.import_module(name)
         except Exception as error:  # whatever a damaged package raises, it is a finding
             found["broken"][name] = _reason(error)
-    if "torch" in missing or "torch" in found["broken"]:
-        return found
-    torch = sys.modules["torch"]
-    if threads:
-        torch.set_num_threads(threads)  # type: ignore[attr-defined]
-    found["torch"] = str(torch.__version__)
-    found["threads"] = torch.get_num_threads()  # type: ignore[attr-defined]
-    if missing or found["broken"]:
+    usable = [name for name in ENGINES if name not in absent and name not in found["broken"]]
+    if "onnxruntime" in usable:
+        found["onnxruntime"] = str(sys.modules["onnxruntime"].__version__)
+        found["threads"] = threads or _cores()
+    if "torch" in usable:
+        torch = sys.modules["torch"]
+        if threads:
+            torch.set_num_threads(threads)  # type: ignore[attr-defined]
+        found["torch"] = str(torch.__version__)
+        found["threads"] = torch.get_num_threads()  # type: ignore[attr-defined]
+    if missing or not usable or set(found["broken"]) - set(ENGINES):
         return found
     step(0.5, "Trying the devices")
-    found["devices"] = _devices(torch)
+    if "torch" in usable:
+        found["devices"] = _devices(sys.modules["torch"])
     if model:
         step(0.6, f"Loading {model}")
         try:
-            found.update(_measured(model, device, threads, step))
+            found.update(_measured(model, device, threads, engine, step))
         except Cancelled:
             raise
         except LungNoduleSegError as error:
@@ -121,6 +131,12 @@ def _cpu_name() -> str:
     except ImportError:  # it needs numpy
         return platform.processor() or platform.machine()
     return cpu_name()
+
+
+def _cores() -> int:
+    from LungNoduleSegLib.inference.cores import usable_cores
+
+    return usable_cores()
 
 
 def _devices(torch: Any) -> list[dict[str, Any]]:
@@ -165,13 +181,13 @@ def _cuda_error(torch: Any) -> str:
 
 
 def _measured(
-    model: str, device: str, threads: int | None, step: Callable[[float, str], None]
+    model: str, device: str, threads: int | None, chosen: str, step: Callable[[float, str], None]
 ) -> dict[str, Any]:
     import numpy as np
 
     from LungNoduleSegLib.segmenter import load_segmenter
 
-    engine: Any = load_segmenter(model, device, threads=threads).engine
+    engine: Any = load_segmenter(model, device, threads=threads, engine=chosen).engine
     rng = np.random.default_rng(0)
     shape = (engine.batch_size, engine.input_slices, engine.tile_px, engine.tile_px)
     tiles = rng.normal(-850, 60, shape).astype(np.int16)  # lung tissue; what is in a tile does not change its time
@@ -184,6 +200,7 @@ def _measured(
     return {
         "precision": engine.precision,
         "device": engine.device,
+        "engine": engine.name,
         "seconds_a_tile_batch": min(seconds[1:]),
         "tiles_a_batch": len(tiles),
         "problem": " ".join(engine.warnings),

@@ -46,7 +46,7 @@ class Run:
     volume
         The CT; it is written for the process, and the result is loaded on it.
     threads
-        For the CPU: 0 means all but one, None leaves it to torch.
+        For the CPU: 0 means all but one, None leaves it to the engine.
     environment
         To begin with; see :meth:`Interpreter.environment`.
     finish

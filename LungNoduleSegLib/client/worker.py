@@ -67,7 +67,7 @@ class ClickWorker:
     interpreter
         The Python that runs it.
     threads
-        For the CPU: 0 means all but one, None leaves it to torch.
+        For the CPU: 0 means all but one, None leaves it to the engine.
     environment
         To begin with; see :meth:`Interpreter.environment`.
     """

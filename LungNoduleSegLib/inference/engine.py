@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from LungNoduleSegLib.errors import LungNoduleSegError, WeightsError
-from LungNoduleSegLib.inference.despike import normalise_without_spikes
+from LungNoduleSegLib.errors import WeightsError
+from LungNoduleSegLib.inference.batches import BATCH, BatchEngine
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
-
-BATCH = {"cpu": 16, "cuda": 64, "mps": 16}
-"""Tiles a call by kind of device; on two CPU cores nothing was gained beyond 16."""
 
 
 class Engine(Protocol):
@@ -32,22 +29,14 @@ class Engine(Protocol):
         ...
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch or Python means that memory ran out."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error).lower()
-    phrases = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
-    return isinstance(error, RuntimeError) and any(phrase in text for phrase in phrases)
-
-
-class TorchEngine:
-    """A network of the family, ready to predict.
+class TorchEngine(BatchEngine):
+    """A network of the family, computed by PyTorch: on a GPU, or on the CPU.
 
     Parameters
     ----------
     network
-        Any ``LungNoduleSegLib.networks`` member with its weights; it is copied, folded and put in evaluation mode.
+        Any ``LungNoduleSegLib.networks`` member with its weights; it is copied, folded and put in evaluation mode. One
+        that is folded already is taken as it is.
     normalisation
         As it was trained with.
     device
@@ -66,6 +55,8 @@ class TorchEngine:
     rounding. Single voxels that stand out from all their neighbours are removed before normalising.
     """
 
+    name = "torch"
+
     def __init__(
         self,
         network: Any,
@@ -80,18 +71,16 @@ class TorchEngine:
 
         from LungNoduleSegLib.inference.device import choose_device
         from LungNoduleSegLib.inference.fold import folded
+        from LungNoduleSegLib.networks.folded import FoldedResidualUNet
 
+        super().__init__(network.config, normalisation)
         if threads is not None:
             torch.set_num_threads(threads)
-        self.input_slices: int = network.config.input_slices
-        self.tile_px: int = network.config.input_px
-        self.normalisation = normalisation or Normalisation()
         self._device, warnings = choose_device(device)
-        self._warnings = list(warnings)
+        self._warnings += warnings
         self._precision_wanted = precision
-        self._network = folded(network)
+        self._network = network if isinstance(network, FoldedResidualUNet) else folded(network)
         self.batch_size = int(batch_size or BATCH[self._device.type])
-        self._lock = threading.Lock()
         self._place()
 
     def _place(self) -> None:
@@ -119,68 +108,21 @@ class TorchEngine:
 
     @property
     def device(self) -> str:
-        """Where it runs now, e.g. "cpu" or "cuda"."""
         return str(self._device)
 
     @property
     def precision(self) -> str:
-        """Number format of the arithmetic: "float32", "bfloat16" or "float16"."""
         return self._precision.name
 
     @property
     def description(self) -> str:
-        """Device, number format and why, threads: one line for a log."""
         import torch
 
         threads = f", {torch.get_num_threads()} threads" if self._device.type == "cpu" else ""
-        return f"{self.device}, {self.precision} ({self._precision.reason}){threads}, batches of {self.batch_size}"
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What went otherwise than asked: a GPU that does not work, memory that ran out."""
-        return tuple(self._warnings)
-
-    def predict(self, tiles: NDArray, *, min_range: float | None = None) -> NDArray[np.float32]:
-        """Probabilities of tiles.
-
-        Parameters
-        ----------
-        tiles
-            (n, input_slices, h, w), HU (or 8-bit values with ``min_range=1``), any real dtype.
-        min_range
-            Overrides the normalisation's smallest stretched range.
-
-        Returns
-        -------
-        (n, h, w) float32, 0..1, of the middle slices.
-
-        Raises
-        ------
-        ValueError
-            For another shape.
-        LungNoduleSegError
-            If memory runs out even for one tile on the CPU.
-        """
-        tiles = np.asarray(tiles)
-        if tiles.ndim != 4 or tiles.shape[1] != self.input_slices:
-            raise ValueError(
-                f"Expected argument `tiles` to have shape (n, {self.input_slices}, h, w), got {tiles.shape}"
-            )
-        out = np.empty((tiles.shape[0], *tiles.shape[2:]), np.float32)
-        done = 0
-        with self._lock:
-            while done < len(tiles):
-                part = tiles[done : done + self.batch_size]
-                try:
-                    x = normalise_without_spikes(part, self.normalisation, min_range=min_range)
-                    out[done : done + len(part)] = self._forward(x)
-                except (RuntimeError, MemoryError) as error:
-                    if not out_of_memory(error):
-                        raise
-                    self._make_room(error)
-                    continue
-                done += len(part)
-        return out
+        return (
+            f"PyTorch on {self.device}, {self.precision} ({self._precision.reason}){threads}, "
+            f"batches of {self.batch_size}{self.remark}"
+        )
 
     def _forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
@@ -195,34 +137,28 @@ class TorchEngine:
 
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-        if self.batch_size > 1:
-            self.batch_size //= 2
-            self._warnings.append(f"Memory ran out on {self.device}; going on with batches of {self.batch_size}.")
-        elif self._device.type != "cpu":
-            self._warnings.append(f"Memory ran out on {self.device} for a single tile; going on with the CPU.")
-            self._device = torch.device("cpu")
-            self.batch_size = BATCH["cpu"]
-            self._place()
-        else:
-            raise LungNoduleSegError(f"memory ran out on the CPU for a single tile ({error})") from error
+        if self.batch_size > 1 or self._device.type == "cpu":
+            super()._make_room(error)
+            return
+        self.warn(f"Memory ran out on {self.device} for a single tile; going on with the CPU.")
+        self._device = torch.device("cpu")
+        self.batch_size = BATCH["cpu"]
+        self._place()
 
 
-def load_weights(network: Any, state: dict[str, NDArray]) -> None:
-    """Copy arrays into a network, strictly; WeightsError names what does not fit."""
-    import torch
-
-    expected = network.state_dict()
+def check_fit(shapes: Mapping[str, tuple[int, ...]], state: Mapping[str, NDArray]) -> None:
+    """Compare arrays with the shapes that a network has; WeightsError names what does not fit."""
     # Batch counters are of no use after training and may be left out of a file.
-    missing = [n for n in expected if n not in state and not n.endswith("num_batches_tracked")]
-    unknown = [n for n in state if n not in expected]
-    shapes = [
-        f"{n} {tuple(state[n].shape)} instead of {tuple(expected[n].shape)}"
+    missing = [n for n in shapes if n not in state and not n.endswith("num_batches_tracked")]
+    unknown = [n for n in state if n not in shapes]
+    wrong = [
+        f"{n} {tuple(state[n].shape)} instead of {shapes[n]}"
         for n in state
-        if n in expected and tuple(state[n].shape) != tuple(expected[n].shape)
+        if n in shapes and tuple(state[n].shape) != shapes[n]
     ]
     findings = [
         f"{what} {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"
-        for what, names in (("lacks", missing), ("holds unknown", unknown), ("holds", shapes))
+        for what, names in (("lacks", missing), ("holds unknown", unknown), ("holds", wrong))
         if names
     ]
     if findings:
@@ -230,5 +166,13 @@ def load_weights(network: Any, state: dict[str, NDArray]) -> None:
             f"the weights do not fit the architecture in their card: the file {'; it '.join(findings)}",
             remedy="Use a weight file together with the card that was written with it.",
         )
+
+
+def load_weights(network: Any, state: Mapping[str, NDArray]) -> None:
+    """Copy arrays into a network, strictly; WeightsError names what does not fit."""
+    import torch
+
+    expected = network.state_dict()
+    check_fit({n: tuple(t.shape) for n, t in expected.items()}, state)
     filled = {n: torch.from_numpy(np.array(a)).to(expected[n].dtype) for n, a in state.items()}
     network.load_state_dict({**{n: t for n, t in expected.items() if n not in filled}, **filled}, strict=True)

@@ -44,6 +44,15 @@ class Slab:
         seen = ~np.isnan(self.by_view)
         return np.where(seen, self.by_view, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1).astype(np.float32)
 
+    @property
+    def spread(self) -> NDArray[np.float32]:
+        """Standard deviation over the views, float32 [k, j, i]; NaN where fewer than two of them looked."""
+        seen = ~np.isnan(self.by_view)
+        looks = seen.sum(axis=0)
+        apart = np.where(seen, self.by_view - self.mean, 0)
+        variance = (apart**2).sum(axis=0) / np.maximum(looks, 1).astype(np.float32)
+        return np.where(looks > 1, np.sqrt(variance), np.float32(np.nan))
+
 
 def joined(one: Slab, other: Slab) -> Slab:
     """Views of two slabs around the same place in one; NaN where one of them has no slice or pixel."""

@@ -20,6 +20,7 @@ from LungNoduleSegLib.inference.passes import first_places, hits, run_tiles, sec
 from LungNoduleSegLib.inference.rescore import as_candidate, resegment, screen
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
+from LungNoduleSegLib.inference.spread import SpreadBox, spread_box
 from LungNoduleSegLib.inference.tiles import ProbabilityVolume
 
 MIN_HIT_MM3 = 4.0
@@ -40,6 +41,8 @@ class Search:
         Number of tiles and components at each stage.
     seconds
         Wall time of each stage.
+    spread
+        How far the views disagree around each component that was looked at anew; None unless it was asked for.
     """
 
     candidates: list[Candidate]
@@ -47,6 +50,7 @@ class Search:
     best_ras: tuple[float, float, float] | None
     counts: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    spread: tuple[SpreadBox, ...] | None = None
     _probability: Callable[[], NDArray[np.float16]] | None = None
 
     def probability(self) -> NDArray[np.float16]:
@@ -65,6 +69,7 @@ def search(
     scorer: CandidateScorer | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
+    uncertainty: bool = False,
 ) -> Search:
     """Search a CT for nodules.
 
@@ -78,6 +83,8 @@ def search(
         Turns features into the probability of a candidate; without it the plain score is used.
     progress, cancel
         ``progress(fraction, message)``; ``cancel()`` true raises :class:`Cancelled` before the next batch.
+    uncertainty
+        Keeps how far the views disagree. Costs no prediction, and the memory of the boxes alone.
 
     Raises
     ------
@@ -120,11 +127,14 @@ def search(
     monitor.stage(0.75, 1.0, "Outlining candidates")
     before = engine.tiles
     candidates = []
+    spread: list[SpreadBox] = []
     for n, (_, component) in enumerate(kept):
         monitor.step(n / len(kept))
         grown = resegment(engine, ct_axial, component, settings)
         if grown is None:
             continue
+        if uncertainty:
+            spread.append(spread_box(turned, grown.slab))
         candidate = as_candidate(ct_axial, grown, component, scorer)
         if candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung_axial):
             candidates.append(candidate)
@@ -152,6 +162,7 @@ def search(
             "candidates": len(candidates),
         },
         seconds=clock.laps,
+        spread=tuple(spread) if uncertainty else None,
         _probability=probability,
     )
 

@@ -30,6 +30,7 @@ _HOMES = {
     "scene_records": "read",
     "show_3d": "surfaces",
     "show_probability": "probability",
+    "show_uncertainty": "uncertainty",
     "volume_from_ct": "volume",
     "write_dicom_seg": "dicom_seg",
     "write_scene_mrb": "bundle",

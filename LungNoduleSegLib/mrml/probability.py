@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import slicer
 import vtk
@@ -19,6 +21,27 @@ LEAST_SHOWN = 0.1
 """Lower probabilities are transparent: nearly all of a CT is."""
 
 OPACITY = 0.5
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a volume of percent shows.
+
+    ``role`` by which the CT refers to it; ``name`` is added to the CT's; ``legend`` is the name of the legend's node,
+    ``title`` its text; ``least`` is the lowest value that is shown, ``top`` the highest of the colours (0..1).
+    """
+
+    role: str
+    name: str
+    legend: str
+    title: str
+    least: float
+    top: float
+
+
+PROBABILITY = Kind(
+    ROLE, "nodule probability", "Nodule probability legend", "Probability (%)", LEAST_SHOWN, 1.0
+)
 # Shares of a view: in the upper right corner. Its text is as large as the size allows, whatever its font size says.
 _LEGEND_SIZE, _LEGEND_POSITION = (0.08, 0.22), (0.98, 0.85)
 # From dark to bright. The application reads the first from a file; the second is built in.
@@ -42,30 +65,35 @@ def show_probability(values: np.ndarray, volume_node):
     InputError
         If they are not on the grid of the CT. Whatever the error: the scene is then as it was before.
     """
+    return show_percent(values, volume_node, PROBABILITY)
+
+
+def show_percent(values: np.ndarray, volume_node, kind: Kind):
+    """Show values of 0..1 over their CT as percent: what `show_probability` does, for any kind."""
     image = volume_node.GetImageData()
     shape = None if image is None else tuple(reversed(image.GetDimensions()))
     if shape != tuple(values.shape):
-        raise InputError(f"the probabilities have {tuple(values.shape)} voxels [k, j, i], the CT has {shape}")
+        raise InputError(f"the {kind.name} has {tuple(values.shape)} voxels [k, j, i], the CT has {shape}")
     percent = np.empty(values.shape, np.uint8)
     for k, plane in enumerate(values):  # slice by slice: no float copy of the whole volume
         percent[k] = np.rint(np.clip(np.nan_to_num(plane.astype(np.float32)), 0.0, 1.0) * 100)
     scene = volume_node.GetScene()
-    node = find_probability(volume_node)
+    node = volume_node.GetNodeReference(kind.role)
     with SceneTransaction(scene) as transaction:
         made = vtk.vtkImageData()
         set_voxels(made, percent)
         if node is None:
-            node = transaction.add("vtkMRMLScalarVolumeNode", f"{volume_node.GetName()} nodule probability")
+            node = transaction.add("vtkMRMLScalarVolumeNode", f"{volume_node.GetName()} {kind.name}")
             place_beside(scene, node, volume_node)
-            transaction.on_error(lambda: volume_node.SetNodeReferenceID(ROLE, None))
-            volume_node.SetNodeReferenceID(ROLE, node.GetID())
+            transaction.on_error(lambda: volume_node.SetNodeReferenceID(kind.role, None))
+            volume_node.SetNodeReferenceID(kind.role, node.GetID())
         matrix = vtk.vtkMatrix4x4()
         volume_node.GetIJKToRASMatrix(matrix)
         node.SetIJKToRASMatrix(matrix)
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
         node.SetAndObserveImageData(made)
         node.SetVoxelValueUnits(_percent_units())
-        _colour(transaction, scene, node)
+        _colour(transaction, scene, node, kind)
     show_again(node, True)
     return node
 
@@ -103,7 +131,7 @@ def _percent_units():
     return units
 
 
-def _colour(transaction: SceneTransaction, scene, node) -> None:
+def _colour(transaction: SceneTransaction, scene, node, kind: Kind) -> None:
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
@@ -113,11 +141,11 @@ def _colour(transaction: SceneTransaction, scene, node) -> None:
             display.SetAndObserveColorNodeID(colours.GetID())
             break
     display.SetAutoWindowLevel(False)
-    display.SetWindowLevelMinMax(0, 100)
+    display.SetWindowLevelMinMax(0, 100 * kind.top)
     display.SetApplyThreshold(True)
-    display.SetThreshold(100 * LEAST_SHOWN, 100)
+    display.SetThreshold(100 * kind.least, 100)
     if _legend_of(node) is None:
-        _add_legend(transaction, node)
+        _add_legend(transaction, node, kind)
 
 
 def _legend_of(node):
@@ -128,10 +156,10 @@ def _legend_of(node):
     return None
 
 
-def _add_legend(transaction: SceneTransaction, node) -> None:
-    legend = transaction.add("vtkMRMLColorLegendDisplayNode", "Nodule probability legend")
+def _add_legend(transaction: SceneTransaction, node, kind: Kind) -> None:
+    legend = transaction.add("vtkMRMLColorLegendDisplayNode", kind.legend)
     legend.SetAndObserveColorNodeID(node.GetDisplayNode().GetColorNodeID())
-    legend.SetTitleText("Probability (%)")
+    legend.SetTitleText(kind.title)
     legend.SetLabelFormat("%.0f")
     legend.SetNumberOfLabels(3)
     legend.SetSize(*_LEGEND_SIZE)

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FUSION_DILATIONS = (2, 3, 4)
-"""Dilation of the three 3x3 branches beside the 1x1 one; the parameter counts leave the rates open, these are ours."""
+from LungNoduleSegLib.networks.config import FUSION_DILATIONS
 
 
 class ResidualUnit(nn.Module):

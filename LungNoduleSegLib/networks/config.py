@@ -9,6 +9,14 @@ FULL_WIDTHS = (64, 128, 256, 512, 1024)
 SCSE_PLACES = ("encoder", "bottleneck", "decoder")
 STRIDE = 16
 """Four poolings by two: heights and widths must be multiples of this."""
+FUSION_DILATIONS = (2, 3, 4)
+"""Dilation of the three 3x3 branches beside the 1x1 one; the parameter counts leave the rates open, these are ours."""
+SCSE_REDUCTION = 16
+"""Channels of an excitation for each one of its squeezed layer."""
+VIT_MLP_RATIO = 4
+"""Width of a transformer block's hidden layer for each channel of its tokens."""
+VIT_NORM_EPS = 1e-6
+"""What a layer norm adds to the variance, as in ViT."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from LungNoduleSegLib.networks.config import FULL_WIDTHS, NetworkConfig, ViTConfig
-from LungNoduleSegLib.networks.residual_unet import ResidualUNet
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from LungNoduleSegLib.networks.residual_unet import ResidualUNet
 
 CHANNELS_PER_HEAD = 64
 COMPACT_WIDTH = 16
@@ -52,6 +55,8 @@ def member(name: str) -> NetworkConfig:
 
 def build(config: NetworkConfig) -> ResidualUNet:
     """A network with fresh weights (torch's default initialisation)."""
+    from LungNoduleSegLib.networks.residual_unet import ResidualUNet
+
     return ResidualUNet(config)
 
 

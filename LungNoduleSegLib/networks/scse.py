@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-REDUCTION = 16
+from LungNoduleSegLib.networks.config import SCSE_REDUCTION
 
 
 class SCSE(nn.Module):
@@ -16,7 +16,7 @@ class SCSE(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        squeezed = max(1, channels // REDUCTION)
+        squeezed = max(1, channels // SCSE_REDUCTION)
         self.channel = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(channels, squeezed, 1),

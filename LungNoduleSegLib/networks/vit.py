@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from LungNoduleSegLib.networks.config import VIT_MLP_RATIO, VIT_NORM_EPS
+
 
 class TransformerBlock(nn.Module):
     """Pre-norm transformer block: attention and MLP, each with a residual path (Dosovitskiy et al., ICLR 2021).
@@ -13,15 +15,15 @@ class TransformerBlock(nn.Module):
     Tokens (n, t, d) -> (n, t, d). GELU, bias in qkv, MLP of ``4 * d``; layer norms with eps 1e-6 as in ViT.
     """
 
-    def __init__(self, dim: int, heads: int, mlp_ratio: int = 4):
+    def __init__(self, dim: int, heads: int, mlp_ratio: int = VIT_MLP_RATIO):
         super().__init__()
         if dim % heads:
             raise ValueError(f"Expected argument `dim` to be a multiple of `heads` ({heads}), got {dim}")
         self.heads = heads
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.norm1 = nn.LayerNorm(dim, eps=VIT_NORM_EPS)
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.norm2 = nn.LayerNorm(dim, eps=VIT_NORM_EPS)
         self.fc1 = nn.Linear(dim, mlp_ratio * dim)
         self.fc2 = nn.Linear(mlp_ratio * dim, dim)
 
@@ -50,7 +52,7 @@ class BottleneckViT(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.positions = nn.Parameter(torch.zeros(1, grid * grid + 1, dim))
         self.blocks = nn.ModuleList([TransformerBlock(dim, heads) for _ in range(depth)])
-        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.norm = nn.LayerNorm(dim, eps=VIT_NORM_EPS)
         self.unembed = nn.Conv2d(dim, channels, 1)
         nn.init.trunc_normal_(self.positions, std=0.02)
         nn.init.trunc_normal_(self.class_token, std=0.02)

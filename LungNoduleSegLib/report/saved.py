@@ -14,6 +14,7 @@ import numpy as np
 from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.candidate import Candidate
+from LungNoduleSegLib.inference.spread import SpreadBox
 from LungNoduleSegLib.nodules.nodule import Nodule
 from LungNoduleSegLib.report.record import plain
 from LungNoduleSegLib.segmenter.result import Result
@@ -29,7 +30,8 @@ def save_result(path: str | Path, result: Result, *, with_ct: bool = False) -> N
     """Writes a result as .npz.
 
     The candidates are kept, all of them, so that :meth:`Result.at` works on what is read back, and the nodules measured
-    so far, with their UIDs. The probability of every voxel is not kept.
+    so far, with their UIDs, and the disagreement of the views where the run kept it. The probability of every voxel is
+    not kept.
 
     Parameters
     ----------
@@ -60,6 +62,10 @@ def save_result(path: str | Path, result: Result, *, with_ct: bool = False) -> N
         "boxes": np.array([[*c.offset_kji, *c.mask.shape] for c in candidates], dtype=np.int32).reshape(-1, 6),
         "bits": np.concatenate([np.zeros(0, np.uint8), *(np.packbits(c.mask.ravel()) for c in candidates)]),
     }
+    if result.spread is not None:
+        boxes = [[*box.offset_kji, *box.values.shape] for box in result.spread]
+        arrays["spread_boxes"] = np.array(boxes, dtype=np.int32).reshape(-1, 6)
+        arrays["spread"] = np.concatenate([np.zeros(0, np.float16), *(box.values.ravel() for box in result.spread)])
     path = Path(path)
     partial = path.with_name(path.name + ".part")
     try:
@@ -108,9 +114,21 @@ def load_result(path: str | Path, ct: CT | None = None) -> Result:
         candidates=candidates,
         warnings=tuple(meta["warnings"]),
         best=None if best is None else (best[0], tuple(best[1])),
+        spread=_spread(arrays),
         **{name: meta[name] for name in _SCALARS},
         _measured={id(c): Nodule(**fields) for c, fields in zip(candidates, meta["nodules"]) if fields is not None},
     )
+
+
+def _spread(arrays: dict[str, np.ndarray]) -> tuple[SpreadBox, ...] | None:
+    if "spread" not in arrays:
+        return None
+    found, start = [], 0
+    for k, j, i, *shape in arrays["spread_boxes"].tolist():
+        stop = start + int(np.prod(shape))
+        found.append(SpreadBox((k, j, i), arrays["spread"][start:stop].reshape(shape)))
+        start = stop
+    return tuple(found)
 
 
 def _saved_ct(path: str | Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> CT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -9,6 +11,7 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.normalise import CLIP_HU
 from LungNoduleSegLib.inference.views import View
+from LungNoduleSegLib.inference.zoom import covered, zoomed
 
 CROP_VIEWS = (
     View(0), View(0, True), View(2), View(2, True),
@@ -45,9 +48,15 @@ def prepared(crops: ArrayLike, px: int, slices: int) -> tuple[NDArray, bool]:
 
 
 def predict_views(
-    engine: Engine, tiles: NDArray, *, views: int, logit_offset: float, min_range: float | None
+    engine: Engine,
+    tiles: NDArray,
+    *,
+    views: int,
+    logit_offset: float,
+    min_range: float | None,
+    zooms: Sequence[float] = (1.0,),
 ) -> NDArray[np.float32]:
-    """Mean probability over the first ``views`` of `CROP_VIEWS`, its logit moved by ``logit_offset``.
+    """Mean probability over the first ``views`` of `CROP_VIEWS` at each magnification, its logit moved.
 
     Parameters
     ----------
@@ -57,18 +66,32 @@ def predict_views(
         1 (the crop as it is) to 8.
     logit_offset
         Chosen on validation patients so that one half is the best threshold; 0 changes nothing.
+    zooms
+        Magnifications about the middle of the crop, 1 among them. Pixels that a magnified crop no longer shows are
+        averaged over the others.
 
     Returns
     -------
     (n, h, w) float32, 0..1.
     """
+    px = tiles.shape[-1]
     chosen = CROP_VIEWS[:views]
     total = np.zeros((len(tiles), *tiles.shape[2:]), np.float32)
-    for view in chosen:
-        total += view.undo(engine.predict(view.apply(tiles), min_range=min_range))
-    total /= len(chosen)
-    if logit_offset:
-        # p' = p f / (1 - p + p f) is the logistic of logit(p) + offset, without the infinities at 0 and 1.
-        factor = np.float32(np.exp(logit_offset))
-        total = total * factor / (1 - total + total * factor)
-    return total
+    for zoom in zooms:
+        seen = np.zeros_like(total)
+        larger = tiles if zoom == 1 else zoomed(tiles, zoom)
+        for view in chosen:
+            seen += view.undo(engine.predict(view.apply(larger), min_range=min_range))
+        total += seen if zoom == 1 else zoomed(seen, 1 / zoom) * covered(px, zoom)
+    total /= len(chosen) * sum(covered(px, zoom) for zoom in zooms)
+    np.clip(total, 0, 1, out=total)
+    return with_logit_offset(total, logit_offset)
+
+
+def with_logit_offset(probability: NDArray[np.float32], offset: float) -> NDArray[np.float32]:
+    """Probabilities float32 whose logit is moved by ``offset``; 0 and 1 stay what they are."""
+    if not offset:
+        return probability
+    # p' = p f / (1 - p + p f) is the logistic of logit(p) + offset, without the infinities at 0 and 1.
+    factor = np.float32(np.exp(offset))
+    return probability * factor / (1 - probability + probability * factor)

@@ -8,7 +8,7 @@ from LungNoduleSegLib.errors import WeightsError
 from LungNoduleSegLib.segmenter.segmenter import Segmenter
 
 if TYPE_CHECKING:
-    from LungNoduleSegLib.inference.engine import TorchEngine
+    from LungNoduleSegLib.inference.batches import BatchEngine
     from LungNoduleSegLib.weights import Card
 
 DEFAULT_MODEL = "model-2-compact"
@@ -20,6 +20,7 @@ def load_segmenter(
     *,
     precision: str = "auto",
     threads: int | None = None,
+    engine: str = "auto",
 ) -> Segmenter:
     """Load a model of the catalog.
 
@@ -33,27 +34,32 @@ def load_segmenter(
     precision
         "auto", "float32", "bfloat16" or "float16" arithmetic.
     threads
-        Threads of torch on the CPU, for the whole process; None leaves torch's choice.
+        Threads on the CPU, with PyTorch for the whole process; None leaves the engine's choice.
+    engine
+        What computes: "torch" (PyTorch), "onnxruntime" (ONNX Runtime, on the CPU in float32), or "auto": PyTorch on a
+        GPU and on CPUs with units for bfloat16, else ONNX Runtime, as far as they are installed.
 
     Raises
     ------
     WeightsError
         Unknown model, missing or damaged weights, or weights that do not fit the architecture of their card.
     InputError
-        A device that is unknown or does not work.
+        A device or an engine that is unknown, does not work or is not installed.
     """
     from LungNoduleSegLib.weights import find, load_state
 
     entry = find(model)
     state = load_state(entry)
-    return Segmenter(engine_of(entry.card, state, device=device, precision=precision, threads=threads), entry.card)
+    made = engine_of(entry.card, state, device=device, precision=precision, threads=threads, engine=engine)
+    return Segmenter(made, entry.card)
 
 
-def engine_of(card: Card, state: dict[str, Any], **options: Any) -> TorchEngine:
-    """An engine for the network that a card describes, with these weights; options are those of the engine."""
-    from LungNoduleSegLib.inference.engine import TorchEngine, load_weights
+def engine_of(card: Card, state: dict[str, Any], **options: Any) -> BatchEngine:
+    """An engine for the network that a card describes, with these weights; options are those of `make_engine`."""
+    from LungNoduleSegLib.inference.choose import make_engine
+    from LungNoduleSegLib.inference.engine import check_fit
     from LungNoduleSegLib.inference.normalise import Normalisation
-    from LungNoduleSegLib.networks import NetworkConfig, build
+    from LungNoduleSegLib.networks import NetworkConfig, state_shapes
     from LungNoduleSegLib.weights import checks
 
     try:
@@ -64,6 +70,5 @@ def engine_of(card: Card, state: dict[str, Any], **options: Any) -> TorchEngine:
             f"the card of {card.name} describes a network that this version does not know ({error})",
             remedy="Update the program, or choose another model.",
         ) from error
-    network = build(config)
-    load_weights(network, state)
-    return TorchEngine(network, normalisation, **options)
+    check_fit(state_shapes(config), state)
+    return make_engine(config, state, normalisation, **options)

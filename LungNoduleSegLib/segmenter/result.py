@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from LungNoduleSegLib.ct.volume import CT
+from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.candidate import Candidate
+from LungNoduleSegLib.inference.spread import SpreadBox, spread_volume
 from LungNoduleSegLib.nodules import Nodule, measure_nodule, new_uid
 from LungNoduleSegLib.segmenter.side import side_of
 
@@ -43,6 +45,8 @@ class Result:
         "train" or "validation" if the model was trained or chosen on this very series, else None.
     parameters, seconds, warnings
         What the run was given, how long its stages took, and sentences for the user.
+    spread
+        How far the views disagree around each candidate, as small boxes; None unless it was asked for.
     """
 
     ct: CT
@@ -57,6 +61,7 @@ class Result:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    spread: tuple[SpreadBox, ...] | None = None
     _probability: Callable[[], NDArray[np.float16]] | None = None
     # Shared by all results of a run: a nodule keeps its uid and is measured once, whatever the threshold.
     _measured: dict[int, Nodule] = field(default_factory=dict)
@@ -125,3 +130,20 @@ class Result:
         if self._probability is None:
             return np.zeros(self.ct.shape, np.float16)
         return self._probability()
+
+    def uncertainty(self) -> NDArray[np.float16]:
+        """How far the views of a place disagree, float16 [k, j, i] on the CT's grid, made on request.
+
+        0..0.5: standard deviation (of all, not of a sample) of the probabilities that the turned, mirrored and shifted
+        views gave around each candidate, where the final mask is cut from their mean. 0: they agree. NaN: fewer than
+        two views looked, which is nearly everywhere, and says nothing. The largest where the boxes of two candidates
+        meet. It is of the same network throughout: where all views are wrong together, it is small.
+
+        Raises
+        ------
+        InputError
+            The run did not keep it.
+        """
+        if self.spread is None:
+            raise InputError("this run did not keep the uncertainty", remedy="Segment with `uncertainty=True`.")
+        return spread_volume(self.spread, self.ct.shape)

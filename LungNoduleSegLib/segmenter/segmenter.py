@@ -109,7 +109,7 @@ class Segmenter:
             (n, 128, 128), each a single slice, repeated as its own neighbours; or (n, input_slices, 128, 128). HU, or
             8-bit values: what is of an 8-bit type, or lies between 0 and 255 and is not all air, counts as the latter.
             Each slice is normalised on its own, so gain and offset do not matter. The model's card says how many
-            mirrored views of each are averaged.
+            mirrored views of each, at which magnifications, are averaged.
 
         Returns
         -------
@@ -131,6 +131,7 @@ class Segmenter:
             views=int(after.get("crop_views", 1)),
             logit_offset=float(after.get("crop_logit_offset", 0.0)),
             min_range=1.0 if grey else None,
+            zooms=tuple(after.get("crop_zooms", (1.0,))),
         )
 
     def segment(
@@ -142,6 +143,8 @@ class Segmenter:
         min_diameter_mm: float | None = None,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
+        *,
+        uncertainty: bool = False,
     ) -> Result:
         """Find and segment the nodules of a CT.
 
@@ -157,6 +160,8 @@ class Segmenter:
             Smallest diameter (of the ball of equal volume), 3 mm if not given.
         progress, cancel
             ``progress(fraction, message)``; ``cancel() -> bool`` is polled between batches.
+        uncertainty
+            Keeps for `Result.uncertainty` how far the views of each candidate disagree; no further prediction is made.
 
         Raises
         ------
@@ -180,6 +185,7 @@ class Segmenter:
             scorer=self.scorer,
             progress=progress,
             cancel=cancel,
+            uncertainty=uncertainty,
         )
         best = None if found.best_ras is None else (found.best_probability, found.best_ras)
         return Result(
@@ -196,9 +202,11 @@ class Segmenter:
                 "lung_mask": "given" if lung_mask is not None else "made",
                 "search": self.settings.to_dict(),
                 "counts": found.counts,
+                **({"uncertainty": True} if uncertainty else {}),
             },
             seconds={**found.seconds, "segment": time.perf_counter() - start},
             warnings=self._warnings(ct),
+            spread=found.spread,
             _probability=found.probability,
             **self._origin(ct),
         )
@@ -351,8 +359,8 @@ class Segmenter:
         )
 
     def _parameters(self) -> dict[str, Any]:
-        engine = self.engine
-        return {name: getattr(engine, name) for name in ("device", "precision", "batch_size") if hasattr(engine, name)}
+        names = {"engine": "name", "device": "device", "precision": "precision", "batch_size": "batch_size"}
+        return {key: getattr(self.engine, name) for key, name in names.items() if hasattr(self.engine, name)}
 
     def _origin(self, ct: CT) -> dict[str, Any]:
         if self.card is None:

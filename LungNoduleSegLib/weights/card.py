@@ -45,11 +45,13 @@ class Card:
         ``normalisation`` (`Normalisation.to_dict()`), ``tile_px``, ``clip_hu`` (low, high), ``input_slices``.
     postprocessing
         ``mask_threshold`` (0..1) and ``candidate_scorer`` (coefficients, or None); optional ``crop_views`` (mirrored
-        and turned views that are averaged for a crop) and ``crop_logit_offset``.
+        and turned views that are averaged for a crop), ``crop_zooms`` (magnifications at which they are) and
+        ``crop_logit_offset``.
     training
         ``data`` (text), ``series`` with every ``train`` and ``validation`` SeriesInstanceUID, ``split``, and more.
     metrics
-        Per set ("test", "validation"), per metric: ``value``, and ``low`` and ``high`` of its interval.
+        Per set ("test", "validation", "candidates"), per metric: ``value``, and ``low`` and ``high`` of its interval;
+        for "calibration" also ``bins``: lists ``counts``, ``positives``, ``confidence`` and ``observed``.
     operating_points
         Each with ``name`` and ``threshold`` (0..1), one of them with ``default`` true.
     file, sha256, size_bytes
@@ -236,6 +238,11 @@ def _check_postprocessing(data: object) -> None:
     checks.number(checks.key(data, "mask_threshold", at), f"{at}mask_threshold", low=0, high=1)
     if not 1 <= checks.integer(data.get("crop_views", 1), f"{at}crop_views", least=1) <= 8:
         checks.refuse(f"{at}crop_views", "1 to 8", data["crop_views"])
+    zooms = checks.sequence(data.get("crop_zooms", (1.0,)), f"{at}crop_zooms")
+    if 1.0 not in zooms or len(zooms) > 8:
+        checks.refuse(f"{at}crop_zooms", "up to 8 magnifications, 1 among them", list(zooms))
+    for zoom in zooms:
+        checks.number(zoom, f"{at}crop_zooms", low=0.5, high=2.0)
     checks.number(data.get("crop_logit_offset", 0.0), f"{at}crop_logit_offset", low=-10, high=10)
     scorer = checks.key(data, "candidate_scorer", at)
     if scorer is not None:
@@ -268,6 +275,28 @@ def _check_metrics(data: object) -> None:
                 low = checks.number(checks.key(metric, "low", f"{at}."), f"{at}.low")
                 checks.number(checks.key(metric, "high", f"{at}."), f"{at}.high")
                 checks.number(value, f"{at}.value", low=low, high=metric["high"])
+            if "bins" in metric:
+                _check_bins(metric["bins"], f"{at}.bins")
+
+
+def _check_bins(data: object, at: str) -> None:
+    """Reliability bins: raw counts, and the rates of those that are not empty."""
+    data = checks.mapping(data, at)
+    counts = checks.sequence(checks.key(data, "counts", f"{at}."), f"{at}.counts")
+    columns = {}
+    for name in ("counts", "positives", "confidence", "observed"):
+        columns[name] = checks.sequence(checks.key(data, name, f"{at}."), f"{at}.{name}")
+        if len(columns[name]) != len(counts):
+            checks.refuse(f"{at}.{name}", f"a list of {len(counts)}, as `counts`", list(columns[name]))
+    for count, positives, *rates in zip(*columns.values()):
+        checks.integer(count, f"{at}.counts")
+        if checks.integer(positives, f"{at}.positives") > count:
+            checks.refuse(f"{at}.positives", "at most `counts`", positives)
+        for name, rate in zip(("confidence", "observed"), rates):
+            if count:
+                checks.number(rate, f"{at}.{name}", low=0, high=1)
+            elif rate is not None:
+                checks.refuse(f"{at}.{name}", "null where a bin is empty", rate)
 
 
 def _check_operating_points(data: object) -> None:

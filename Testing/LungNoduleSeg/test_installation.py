@@ -103,22 +103,31 @@ def program(path: Path) -> Path:
 
 def test_looking_for_packages_imports_nothing(installation, without):
     loaded = set(sys.modules)
-    without |= {"torch", "safetensors"}
-    assert installation.missingPackages() == ["torch", "safetensors"]
+    without |= {"torch", "onnxruntime", "safetensors"}
+    assert installation.missingPackages() == ["onnxruntime", "safetensors"]
     without -= {"torch"}
     assert installation.missingPackages(Interpreter.default()) == ["safetensors"]
-    assert not ({"torch", "safetensors"} & set(sys.modules)) - loaded
+    assert not ({"torch", "onnxruntime", "safetensors"} & set(sys.modules)) - loaded
+
+
+def test_one_engine_is_enough_but_a_graphics_card_needs_torch(installation, without):
+    assert installation.missingPackages(device="cuda") == []
+    without |= {"torch"}
+    assert installation.missingPackages() == installation.missingPackages(device="cpu") == []
+    assert installation.missingPackages(device="cuda:1") == installation.missingPackages(device="mps") == ["torch"]
 
 
 def test_nothing_is_claimed_about_another_python(installation, without, tmp_path):
-    without |= {"torch", "safetensors"}
+    without |= {"torch", "onnxruntime", "safetensors"}
     assert installation.missingPackages(Interpreter.at(program(tmp_path / "python"))) == []
 
 
 def test_the_command_for_another_python_can_be_pasted(installation, tmp_path):
     other = Interpreter.at(program(tmp_path / "python 3"))
-    command = installation.pipCommand(other, ["torch", "safetensors", "numpy"])
-    assert command == f'"{other.path}" -m pip install "torch>=2.2" "safetensors>=0.4" "numpy>=1.24"'
+    command = installation.pipCommand(other, ["torch", "onnxruntime", "safetensors", "numpy"])
+    assert command == (
+        f'"{other.path}" -m pip install "torch>=2.2" "onnxruntime>=1.18" "safetensors>=0.4" "numpy>=1.24"'
+    )
 
 
 def test_the_oldest_torch_is_that_of_the_package(installation):
@@ -142,6 +151,11 @@ def test_torch_through_the_extension_and_the_rest_with_slicers_packaging(install
     assert installation.install(["torch", "safetensors"]) == []
     assert extension.calls == [(False, None, ">=2.2")]
     assert pip.calls == [(["safetensors>=0.4"], {"prompt_install": False, "requester": "LungNoduleSeg"})]
+
+
+def test_onnx_runtime_with_slicers_packaging(installation, extension, pip):
+    assert installation.install(["onnxruntime", "safetensors"]) == []
+    assert extension.calls == [] and pip.calls[0][0] == ["onnxruntime>=1.18", "safetensors>=0.4"]
 
 
 def test_an_older_extension_gets_only_what_it_knows(installation, extension, monkeypatch):
@@ -210,7 +224,7 @@ def test_nothing_is_asked_when_nothing_is_missing(installation, without, user):
 def test_nothing_is_installed_without_a_yes(installation, without, user, extension, pip):
     without |= {"torch", "safetensors"}
     user.answer = False
-    assert not installation.offerInstallation()
+    assert not installation.offerInstallation(device="cuda")
     assert "PyTorch, safetensors" in user.asked[0] and "Slicer's Python" in user.asked[0]
     assert extension.calls == pip.calls == [] and user.errors == []
 
@@ -220,6 +234,35 @@ def test_after_a_yes_it_is_installed_and_the_run_can_start(installation, without
     monkeypatch.setattr(pip, "pip_ensure", lambda requirements, **options: without.clear())
     assert installation.offerInstallation()
     assert len(user.asked) == 1 and user.errors == user.warnings == []
+
+
+@pytest.mark.parametrize("chosen", ["onnxruntime", "torch"])
+def test_the_user_chooses_what_computes(installation, without, user, extension, pip, monkeypatch, chosen):
+    from slicer_harness.dialogs import dialogs
+
+    without |= {"torch", "onnxruntime", "safetensors"}
+    given = []
+
+    def install(packages):
+        given.append(packages)
+        without.difference_update(packages)
+        return []
+
+    monkeypatch.setattr(installation, "install", install)
+    dialogs.answer("message", {"onnxruntime": "ONNX Runtime", "torch": "PyTorch"}[chosen])
+    assert installation.offerInstallation()
+    assert given == [[chosen, "safetensors"]] and user.asked == user.errors == []
+    text = dialogs.asked[-1].text
+    assert "about 30 MB" in text and "graphics cards" in text and "Needed with either of them: safetensors." in text
+
+
+def test_nothing_is_installed_without_a_choice(installation, without, user, extension, pip):
+    from slicer_harness.dialogs import dialogs
+
+    without |= {"torch", "onnxruntime"}
+    dialogs.answer("message", "Cancel")
+    assert not installation.offerInstallation()
+    assert extension.calls == pip.calls == [] and user.errors == []
 
 
 def test_what_did_not_arrive_is_told(installation, without, user, pip):
@@ -250,7 +293,7 @@ def test_remarks_are_shown(installation, without, user, monkeypatch):
 def test_nothing_is_installed_into_another_python(installation, without, user, extension, pip, tmp_path):
     from LungNoduleSegPanel import settings
 
-    without |= {"torch", "safetensors"}
+    without |= {"torch", "onnxruntime", "safetensors"}
     settings.setInterpreterPath(str(program(tmp_path / "python")))
     assert installation.offerInstallation()
     assert user.asked == [] and extension.calls == pip.calls == []
@@ -266,6 +309,6 @@ def test_a_python_that_is_gone_is_told(installation, user, tmp_path):
 
 def test_a_test_of_slicer_changes_no_python(installation, without, user, extension, pip, monkeypatch):
     monkeypatch.setattr(slicer.app, "_testing", True)
-    without |= {"torch", "safetensors"}
+    without |= {"torch", "onnxruntime", "safetensors"}
     assert not installation.offerInstallation()
     assert user.asked == [] and extension.calls == pip.calls == []

@@ -95,6 +95,24 @@ def test_process_from_a_script(module, ct_node, scene):
     assert [row.name for row in outcome.review.rows] == ["Nodule 1", "Nodule 2", "Nodule 3"]
 
 
+def test_uncertainty_lies_over_the_ct_when_asked_for(module, ct_node, monkeypatch):
+    from LungNoduleSegLib.inference.spread import SpreadBox
+    from LungNoduleSegLib.mrml.uncertainty import find_uncertainty
+
+    segmenter = Known()
+    plain = segmenter.segment
+    box = SpreadBox((1, 2, 3), np.array([[[0.25, np.nan]]], np.float16))
+    monkeypatch.setattr(segmenter, "segment", lambda ct, **options: replace(plain(ct, **options), spread=(box,)))
+    logic = module.LungNoduleSegLogic(loadSegmenter=lambda model, device: segmenter)
+    logic.process(ct_node)
+    assert find_uncertainty(ct_node) is None and "uncertainty" not in segmenter.options
+    logic.process(ct_node, uncertainty=True)
+    assert segmenter.options["uncertainty"] is True
+    percent = slicer.util.arrayFromVolume(find_uncertainty(ct_node))
+    assert percent[1, 2, 3] == 25 and percent.sum() == 25
+    logic.close()
+
+
 def test_process_under_an_oblique_transform(logic, segmenter, ct_node, scene):
     transform, matrix = parent_transform(scene)
     ct_node.SetAndObserveTransformNodeID(transform.GetID())

@@ -51,7 +51,8 @@ class FakeCheck:
 class Report:
     """What a check found."""
 
-    def __init__(self, *sentences, missing=(), devices=(), broken=None):
+    def __init__(self, *sentences, missing=(), devices=(), broken=None, onnxruntime=None):
+        self.onnxruntime, self.blocking = onnxruntime, dict(broken or {})
         self._sentences, self.missing, self.devices = list(sentences), tuple(missing), tuple(devices)
         self.broken = broken
 
@@ -108,7 +109,7 @@ def panel(scene, monkeypatch, check):
 
     slicer.app.userSettings().remove("LungNoduleSeg")
     missing: list[str] = []
-    monkeypatch.setattr(installation, "missingPackages", lambda interpreter=None: list(missing))
+    monkeypatch.setattr(installation, "missingPackages", lambda interpreter=None, device="auto": list(missing))
     yield types.SimpleNamespace(section=model_section, installation=installation, missing=missing)
     slicer.app.userSettings().remove("LungNoduleSeg")
 
@@ -629,6 +630,25 @@ def test_what_the_check_misses_is_offered_too(section, check):
     report = Report("torch cannot be imported.", missing=["torch"])
     finish(section, check, {"event": "result", "report": report})
     assert shown(section.ui.installButton) and section.ui.installButton.text == "Install PyTorch..."
+
+
+def test_a_graphics_card_needs_torch_and_the_cpu_does_not(section, check, host):
+    host.parameters.device = "cuda"
+    section.onCheck()
+    finish(section, check, {"event": "result", "report": Report("Found.", missing=["torch"], onnxruntime="1.20")})
+    assert shown(section.ui.installButton) and section.ui.installButton.text == "Install PyTorch..."
+    host.parameters.device = "auto"
+    section.update()
+    assert not shown(section.ui.installButton)
+
+
+def test_the_device_decides_what_is_missing(panel, section, host, monkeypatch):
+    devices = []
+    monkeypatch.setattr(
+        panel.installation, "missingPackages", lambda interpreter=None, device="auto": devices.append(device) or []
+    )
+    section.ui.deviceComboBox.setCurrentIndex(section.ui.deviceComboBox.findData("cuda"))
+    assert devices[-1] == "cuda"
 
 
 def test_a_package_that_cannot_be_loaded_is_a_reason(section, check):

@@ -28,18 +28,36 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_the_engine_can_be_chosen(cli, store, phantom_path, tmp_path, engine):
+    pytest.importorskip(engine)
+    box = ("--roi", 30, -20, -20, 60, 20, 10)
+    ended = cli("segment", phantom_path, "-o", tmp_path, "-m", "tiny", "--device", "cpu", "--engine", engine, *box)
+    assert ended.code == 0, ended.err
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record["parameters"]["engine"] == engine and engine in record["versions"]
+
+
+def test_an_unknown_engine_is_an_input_error(cli, store, phantom_path, tmp_path):
+    ended = cli("segment", phantom_path, "-o", tmp_path / "out", "-m", "tiny", "--engine", "abacus")
+    assert ended.code == 2 and "Expected argument `engine`" in ended.err and not (tmp_path / "out").exists()
+
+
 def test_whole_run_writes_every_file(cli, store, phantom_path, tmp_path):
     target = tmp_path / "Ergebnis für Müller 患者"
     ended = cli("segment", phantom_path, "--output", target, "--model", "tiny", "--device", "cpu")
     assert ended.code == 0, ended.err
     have_slicer = (target / "scene.mrb").is_file()
-    assert sorted(path.name for path in target.iterdir()) == sorted(n for n in NAMES if n != "scene.mrb" or have_slicer)
+    assert sorted(path.name for path in target.iterdir()) == sorted(
+        n for n in NAMES if n != "uncertainty.nrrd" and (n != "scene.mrb" or have_slicer)
+    )
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
 
     record = json.loads((target / "run.json").read_text(encoding="utf-8"))
     card = json.loads((store / "tiny.json").read_text(encoding="utf-8"))
     assert record["model"] == {"name": "tiny", "sha256": card["sha256"]}
     assert record["parameters"]["device"] == "cpu"
+    assert record["parameters"]["engine"] in ("torch", "onnxruntime")
     assert record["threshold"] == 0.3
     assert RESEARCH in record["notice"]
     assert record["seen_in_training"] is None
@@ -88,6 +106,25 @@ def test_earlier_result_is_replaced_and_other_files_stay(cli, store, phantom_pat
     assert "slicer-core" in record["left_out"]["scene.mrb"]
     assert np.allclose(record["parameters"]["roi"], [[10, -20, -20], [80, 20, 20]])
     assert all(nodule["centroid_ras"][0] > 0 for nodule in record["nodules"])  # none of the left lung
+
+
+def test_uncertainty_is_written_on_the_grid_of_the_ct_and_goes_with_the_next_run(
+    cli, store, phantom_path, tmp_path, quick_outputs
+):
+    roi = ("--roi", "10", "-20", "-20", "80", "20", "20")
+    ended = cli("segment", phantom_path, "-o", tmp_path, "-m", "tiny", "--uncertainty", *roi)
+    assert ended.code == 0, ended.err
+    image, labels = (sitk.ReadImage(str(tmp_path / name)) for name in ("uncertainty.nrrd", "nodules.seg.nrrd"))
+    values = sitk.GetArrayFromImage(image)
+    assert values.dtype == np.float32
+    for get in ("GetOrigin", "GetSpacing", "GetDirection"):
+        assert np.allclose(getattr(image, get)(), getattr(phantom().to_sitk(), get)())
+    inside = sitk.GetArrayFromImage(labels) > 0
+    assert inside.any() and not np.isnan(values[inside]).any() and np.isnan(values).mean() > 0.3
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert "uncertainty.nrrd" in record["files"] and record["parameters"]["uncertainty"] is True
+    assert cli("segment", phantom_path, "-o", tmp_path, "-m", "tiny", *roi).code == 0
+    assert not (tmp_path / "uncertainty.nrrd").exists()
 
 
 def test_nothing_found_is_said_with_the_highest_probability_and_its_place(

@@ -28,22 +28,23 @@ def test_a_bare_python_is_told_what_it_lacks(bare):
     one.close()
     assert events[-1]["event"] == "result", one.log
     report = events[-1]["report"]
-    assert not report.ok and report.missing == ("numpy", "scipy", "torch", "safetensors")
+    assert not report.ok and report.missing == ("numpy", "scipy", "onnxruntime", "safetensors")
     assert report.torch is None and report.devices == () and report.cpu and report.threads >= 1
-    assert "Missing: numpy, scipy, PyTorch, safetensors." in report.sentences()
+    assert "Missing: numpy, scipy, ONNX Runtime, safetensors." in report.sentences()
 
 
 def test_a_python_that_has_everything(tiny):
     report = found(model="tiny", device="cpu")
     assert report.ok and report.missing == () and not report.broken and report.problem == ""
     assert report.python == ".".join(map(str, sys.version_info[:3])) and report.executable == sys.executable
-    assert report.torch and all(report.packages.values())
+    assert report.torch and report.onnxruntime and all(report.packages.values())
+    assert report.engine in ("torch", "onnxruntime")
     assert report.devices[0] == DeviceReport("cpu", True, "", report.cpu)
     assert report.device == "cpu" and report.precision in ("float32", "bfloat16")
     assert 0 < report.seconds_a_tile_batch < 60 and report.tiles_a_batch > 0
     said = report.sentences()
     assert "All packages that a run needs are there." in said
-    assert any("The model tiny runs on cpu" in sentence for sentence in said)
+    assert any("The model tiny runs on cpu in " in sentence and " with " in sentence for sentence in said)
     assert all(sentence.endswith((".", report.executable)) for sentence in said)
 
 
@@ -53,24 +54,46 @@ def test_missing_packages_are_named_before_anything_is_imported(monkeypatch):
         probe_module.importlib.util, "find_spec", lambda name: types.SimpleNamespace() if name in present else None
     )
     report = found(model="tiny")
-    assert report.missing == ("torch", "safetensors") and report.torch is None and not report.ok
-    assert report.packages["torch"] is None and report.packages["numpy"]
-    assert "Missing: PyTorch, safetensors." in report.sentences()
+    assert report.missing == ("onnxruntime", "safetensors") and report.torch is None and not report.ok
+    assert report.packages["torch"] is report.packages["onnxruntime"] is None and report.packages["numpy"]
+    assert "Missing: ONNX Runtime, safetensors." in report.sentences()
+    assert found(model="tiny", device="cuda:1").missing == ("torch", "safetensors")
+
+
+def test_one_engine_is_enough(tiny, monkeypatch):
+    usual = probe_module.importlib.util.find_spec
+    for absent, there in (("torch", "onnxruntime"), ("onnxruntime", "torch")):
+        monkeypatch.setattr(
+            probe_module.importlib.util, "find_spec", lambda name, a=absent: None if name == a else usual(name)
+        )
+        report = found(model="tiny", device="cpu", threads=1)
+        assert report.missing == () and report.ok and report.engine == there, report.sentences()
+        assert getattr(report, absent) is None and getattr(report, there) and report.packages[absent] is None
+        advice = "With the package onnxruntime (some 30 MB) it would be faster."
+        assert (advice in report.sentences()) == (there == "torch" and report.precision == "float32")
+        assert report.threads >= 1 and any(f"{report.threads} thread" in sentence for sentence in report.sentences())
 
 
 def test_a_package_that_cannot_be_loaded_is_named(monkeypatch):
     whole = probe_module.importlib.import_module
+    failing = {"torch"}
 
     def import_module(name):
-        if name == "torch":
+        if name in failing:
             raise OSError("libcudart.so.12: cannot open shared object file\nmore")
         return whole(name)
 
     monkeypatch.setattr(probe_module.importlib, "import_module", import_module)
     report = found()
     assert report.broken == {"torch": "OSError: libcudart.so.12: cannot open shared object file"}
-    assert report.torch is None and not report.ok and not report.devices
+    assert report.torch is None and report.ok and not report.blocking and not report.devices
     assert any("PyTorch is there but cannot be loaded" in sentence for sentence in report.sentences())
+    failing |= {"onnxruntime"}
+    report = found()
+    assert report.blocking.keys() == failing and not report.ok
+    failing -= {"onnxruntime", "torch"}
+    failing |= {"scipy"}
+    assert found().blocking.keys() == {"scipy"}
 
 
 def test_a_model_that_does_not_load_is_a_finding_and_no_error(tiny):

@@ -9,10 +9,11 @@ from scipy import ndimage
 
 from LungNoduleSegLib.errors import InputError, LungNoduleSegError, WeightsError
 from LungNoduleSegLib.inference import device as devices
-from LungNoduleSegLib.inference import engine as engines
 from LungNoduleSegLib.inference import precision as precisions
-from LungNoduleSegLib.inference.engine import TorchEngine, load_weights, out_of_memory
+from LungNoduleSegLib.inference.batches import BATCH, out_of_memory
+from LungNoduleSegLib.inference.engine import TorchEngine, load_weights
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
 from LungNoduleSegLib.networks import MEMBERS, build, scaled
 
 
@@ -34,29 +35,39 @@ def tiles():
     return (ndimage.gaussian_filter(noise, (0, 0, 1.5, 1.5)) * 3000 - 300).astype(np.int16)
 
 
+@pytest.fixture(params=["torch", "onnxruntime"])
+def build_engine(request, network):
+    """Makes either engine for the network, with the same options."""
+    if request.param == "torch":
+        return lambda **options: make(network, **options)
+    pytest.importorskip("onnxruntime")
+    state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    return lambda **options: OnnxEngine(network.config, state, threads=1, **options)
+
+
 def make(network, **options):
     return TorchEngine(network, device="cpu", precision=options.pop("precision", "float32"), **options)
 
 
-def test_probability_of_the_network(network, tiles):
+def test_probability_of_the_network(network, build_engine, tiles):
     with torch.inference_mode():
         x = torch.from_numpy(normalise(tiles, Normalisation()))
         expected = network(x)[:, 0].sigmoid().numpy()
-    found = make(network).predict(tiles)
+    found = build_engine().predict(tiles)
     assert found.dtype == np.float32 and found.shape == (7, 128, 128)
     assert np.ptp(found) > 0.1
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_what_else_is_in_the_batch_does_not_matter(network, tiles):
-    engine = make(network, batch_size=3)
+def test_what_else_is_in_the_batch_does_not_matter(build_engine, tiles):
+    engine = build_engine(batch_size=3)
     together = engine.predict(tiles)
     alone = np.concatenate([engine.predict(tiles[n : n + 1]) for n in range(len(tiles))])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_gain_and_offset_do_not_matter(network, tiles):
-    engine = make(network)
+def test_gain_and_offset_do_not_matter(build_engine, tiles):
+    engine = build_engine()
     grey = (tiles.astype(np.float32) + 1000) / 1400 * 255
     np.testing.assert_allclose(engine.predict(grey, min_range=1), engine.predict(tiles), atol=1e-3)
 
@@ -68,13 +79,18 @@ def test_bfloat16_stays_within_the_stated_tolerance(network, tiles):
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 128, 128), (3, 128, 128), (2, 3, 100, 128)])
-def test_wrong_shapes(network, shape):
+def test_wrong_shapes(build_engine, shape):
     with pytest.raises(ValueError, match="Expected"):
-        make(network).predict(np.zeros(shape))
+        build_engine().predict(np.zeros(shape))
 
 
-def test_no_tiles(network):
-    assert make(network).predict(np.zeros((0, 3, 128, 128))).shape == (0, 128, 128)
+def test_other_sizes(build_engine, tiles):
+    engine = build_engine()
+    assert engine.predict(tiles[:1, :, :64, :96]).shape == (1, 64, 96)
+
+
+def test_no_tiles(build_engine):
+    assert build_engine().predict(np.zeros((0, 3, 128, 128))).shape == (0, 128, 128)
 
 
 class Failing:
@@ -92,8 +108,8 @@ class Failing:
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])
-def test_batch_halves_when_memory_runs_out(network, tiles, monkeypatch, error):
-    engine = make(network, batch_size=8)
+def test_batch_halves_when_memory_runs_out(build_engine, tiles, monkeypatch, error):
+    engine = build_engine(batch_size=8)
     expected = engine.predict(tiles)
     failing = Failing(engine, 2, error=error)
     monkeypatch.setattr(engine, "_forward", failing)
@@ -109,19 +125,19 @@ def test_a_full_gpu_gives_way_to_the_cpu(network, tiles, monkeypatch):
     monkeypatch.setattr(engine, "_device", torch.device("cuda"))
     monkeypatch.setattr(engine, "_forward", Failing(engine, 64))
     np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-4)
-    assert engine.device == "cpu" and engine.batch_size == engines.BATCH["cpu"]
+    assert engine.device == "cpu" and engine.batch_size == BATCH["cpu"]
     assert "going on with the CPU" in engine.warnings[-1]
 
 
-def test_a_full_cpu_says_so(network, tiles, monkeypatch):
-    engine = make(network, batch_size=4)
+def test_a_full_cpu_says_so(build_engine, tiles, monkeypatch):
+    engine = build_engine(batch_size=4)
     monkeypatch.setattr(engine, "_forward", Failing(engine, 0))
     with pytest.raises(LungNoduleSegError, match="memory ran out on the CPU for a single tile"):
         engine.predict(tiles)
 
 
-def test_other_errors_pass(network, tiles, monkeypatch):
-    engine = make(network)
+def test_other_errors_pass(build_engine, tiles, monkeypatch):
+    engine = build_engine()
 
     def broken(x):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
@@ -187,6 +203,7 @@ def test_description_says_what_was_chosen(network):
     assert "cpu" in engine.description and "float32 (asked for)" in engine.description
     automatic = TorchEngine(network, device="cpu")
     assert automatic.precision in ("float32", "bfloat16") and automatic.precision in automatic.description
+    assert automatic.name == "torch" and automatic.description.startswith("PyTorch on cpu")
 
 
 def test_weights_that_do_not_fit_are_named(network):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from LungNoduleSegLib.inference.fold import folded
+from LungNoduleSegLib.inference.fold import fold_state, folded
 from LungNoduleSegLib.networks import MEMBERS, build, scaled
+from LungNoduleSegLib.networks.folded import FoldedResidualUNet
 
 
 def lively(network):
@@ -49,9 +53,32 @@ def test_no_batch_norm_is_left_and_the_fusion_is_smaller():
 
 
 def test_without_fusion():
-    from dataclasses import replace
-
     network = lively(build(replace(scaled(MEMBERS["model-2"], 8), fusion=False, shortcuts=False)))
     x = torch.randn(1, 1, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(folded(network)(x), network(x), atol=1e-4, rtol=1e-4)
+
+
+def test_numbers_by_hand():
+    """One pixel through one convolution and its norm: (w x + b - mean) / sqrt(var) * weight + bias."""
+    config = replace(scaled(MEMBERS["model-2"], 2), shortcuts=False)
+    state = {name: tensor.numpy().copy() for name, tensor in build(config).state_dict().items()}
+    conv, norm = "encoders.0.body.0", "encoders.0.body.1"
+    state[f"{conv}.weight"][:] = 2.0
+    state[f"{conv}.bias"][:] = 1.0
+    for part, value in {"weight": 3.0, "bias": 0.5, "running_mean": 0.25, "running_var": 4.0 - 1e-5}.items():
+        state[f"{norm}.{part}"][:] = value
+    found = fold_state(config, state)
+    np.testing.assert_allclose(found[f"{conv}.weight"], 3.0, rtol=1e-6)
+    np.testing.assert_allclose(found[f"{conv}.bias"], (1 - 0.25) / 2 * 3 + 0.5, rtol=1e-6)
+    assert state[f"{conv}.weight"].max() == 2.0, "the given arrays are not changed"
+
+
+@pytest.mark.parametrize("options", [{}, {"fusion": False}, {"shortcuts": False}], ids=str)
+def test_names_and_shapes_are_those_of_the_folded_network(options):
+    config = replace(scaled(MEMBERS["model-1"], 4), **options)
+    state = {name: tensor.numpy() for name, tensor in build(config).state_dict().items()}
+    found = {name: array.shape for name, array in fold_state(config, state).items()}
+    assert found == {name: tuple(tensor.shape) for name, tensor in FoldedResidualUNet(config).state_dict().items()}
+    without = {name: array for name, array in state.items() if not name.endswith("num_batches_tracked")}
+    assert {name: array.shape for name, array in fold_state(config, without).items()} == found

@@ -18,9 +18,11 @@ from LungNoduleSegLib.mrml import (
     publish,
     show_3d,
     show_probability,
+    show_uncertainty,
     volume_from_ct,
 )
 from LungNoduleSegLib.mrml.probability import find_probability, show_again
+from LungNoduleSegLib.mrml.uncertainty import find_uncertainty
 
 A, B, C = UIDS
 
@@ -165,6 +167,22 @@ def test_probability_is_the_foreground_with_a_legend(scene, volume, slices):
     assert composites(scene)[0].GetForegroundVolumeID() == other.GetID()
 
 
+def test_uncertainty_is_another_volume_in_the_foreground(scene, volume, slices):
+    for composite in composites(scene):
+        composite.SetBackgroundVolumeID(volume.GetID())
+    likely = show_probability(values(), volume)
+    node = show_uncertainty(values() / 2, volume)
+    assert node is not likely and node is find_uncertainty(volume) and find_probability(volume) is likely
+    array = slicer.util.arrayFromVolume(node)
+    assert array[0, 0, 0] == 0 and array.max() == 50 and slicer.util.arrayFromVolume(likely).max() == 100
+    display = node.GetScalarVolumeDisplayNode()
+    assert (display.GetLowerThreshold(), display.GetWindowLevelMax()) == (5, 50)
+    assert [one.GetForegroundVolumeID() for one in composites(scene)] == [node.GetID()] * 3
+    assert node.GetName().endswith("nodule uncertainty")
+    hide_probability(node)
+    assert [one.GetForegroundVolumeID() for one in composites(scene)] == [None] * 3
+
+
 def test_the_next_run_shows_in_the_same_volume(scene, volume):
     first = show_probability(values(), volume)
     second = show_probability(np.zeros_like(values()), volume)
@@ -177,7 +195,7 @@ def test_the_next_run_shows_in_the_same_volume(scene, volume):
 
 def test_probabilities_of_another_grid_are_refused(scene, volume):
     before = scene_snapshot(scene)
-    with pytest.raises(InputError, match="probabilities have"):
+    with pytest.raises(InputError, match="nodule probability has"):
         show_probability(values()[1:], volume)
     assert scene_snapshot(scene) == before
 

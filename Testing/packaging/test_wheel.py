@@ -86,7 +86,9 @@ def test_command_of_the_installed_wheel_lists_the_shipped_models(
     assert {"model-1", "model-2"} <= {model["name"] for model in models}
 
 
-@pytest.mark.parametrize(("folder", "extras"), [("LungNoduleSegLib", ("", "slicer")), ("training", ("", "training"))])
+@pytest.mark.parametrize(
+    ("folder", "extras"), [("LungNoduleSegLib", ("", "cpu", "slicer")), ("training", ("", "training"))]
+)
 def test_every_import_is_a_declared_dependency(wheel: Path, folder: str, extras: tuple[str, ...]):
     declared = set().union(*(requirements(wheel).get(extra, set()) for extra in extras))
     providers = packages_distributions()

@@ -11,6 +11,7 @@ import pytest
 
 from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.spread import SpreadBox
 from LungNoduleSegLib.report.record import plain, run_record, write_json
 from LungNoduleSegLib.report.saved import load_result, save_result
 
@@ -50,6 +51,19 @@ def test_round_trip(make, tmp_path, with_ct, count):
     assert np.array_equal(back.ct.ijk_to_ras, result.ct.ijk_to_ras)
     assert back.ct.series_uid == "1.2.3.4"
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_uncertainty_is_kept_where_the_run_kept_it(make, tmp_path):
+    result = make(2)
+    save_result(tmp_path / "without.npz", result)
+    assert load_result(tmp_path / "without.npz", result.ct).spread is None
+    values = [np.full((1, 2, 3), 0.25, np.float16), np.array([[[0.5, np.nan]]], np.float16)]
+    for boxes in ([], [SpreadBox((1, 2, 3), values[0]), SpreadBox((5, 6, 7), values[1])]):
+        kept = replace(result, spread=tuple(boxes))
+        save_result(tmp_path / "with.npz", kept)
+        back = load_result(tmp_path / "with.npz", result.ct)
+        np.testing.assert_array_equal(back.uncertainty(), kept.uncertainty())
+        assert np.count_nonzero(~np.isnan(back.uncertainty())) == (7 if boxes else 0)
 
 
 def test_threshold_of_what_is_read_back_can_be_changed(make, tmp_path):

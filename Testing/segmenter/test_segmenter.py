@@ -86,6 +86,20 @@ def test_nothing_found_still_says_where_it_was_surest(segmenter):
     np.testing.assert_allclose(result.best[1], ct.kji_to_ras((12, 110, 60)), atol=1.5)
 
 
+def test_uncertainty_on_request_alone(segmenter, scene, result):
+    ct, lung = scene
+    with pytest.raises(InputError, match="did not keep the uncertainty"):
+        result.uncertainty()
+    assert "uncertainty" not in result.parameters
+    asked = segmenter.segment(ct, lung_mask=lung, threshold=0.2, uncertainty=True)
+    np.testing.assert_array_equal(asked.labels, result.labels)
+    volume = asked.at(0.0).uncertainty()
+    assert volume.shape == ct.shape and volume.dtype == np.float16
+    # The engine looks at HU alone: all views of a ball agree, but for the border where a tile is blind.
+    assert not np.isnan(volume[asked.labels > 0]).any() and volume[asked.labels > 0].max() < 1e-3
+    assert asked.parameters["uncertainty"] is True
+
+
 def test_smallest_diameter(segmenter, scene):
     ct, lung = scene
     result = segmenter.segment(ct, lung_mask=lung, threshold=0.0, min_diameter_mm=9.0)

@@ -1,0 +1,132 @@
+"""Which engine computes: PyTorch where a GPU or the CPU's own bfloat16 makes it faster, ONNX Runtime on other CPUs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+
+from numpy.typing import NDArray
+
+from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.batches import BatchEngine
+from LungNoduleSegLib.inference.cores import may_have_gpu, may_have_half_units
+from LungNoduleSegLib.inference.normalise import Normalisation
+from LungNoduleSegLib.networks.config import NetworkConfig
+
+ENGINES = ("auto", "torch", "onnxruntime")
+
+_TITLES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+_HOW = {"torch": "Install PyTorch", "onnxruntime": "Install the package onnxruntime"}
+
+
+def reason_not_loaded(package: str) -> str:
+    """Why a package cannot be imported, as the end of a sentence that begins with its name; "" if it can."""
+    if importlib.util.find_spec(package) is None:
+        return "is not installed"
+    try:
+        importlib.import_module(package)
+    except Exception as error:  # a damaged package raises many kinds
+        lines = str(error).splitlines()
+        return f"cannot be loaded ({type(error).__name__}: {lines[0] if lines else 'no message'})"
+    return ""
+
+
+def make_engine(
+    config: NetworkConfig,
+    state: Mapping[str, NDArray],
+    normalisation: Normalisation | None = None,
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    batch_size: int | None = None,
+) -> BatchEngine:
+    """A network with these weights, ready to predict.
+
+    Parameters
+    ----------
+    config, state
+        The network and its weights, by the names and shapes of :func:`~LungNoduleSegLib.networks.state_shapes`.
+    engine
+        "torch", "onnxruntime", or "auto": PyTorch on a GPU that works, in a format other than float32, and on a CPU
+        with AMX or AVX512-BF16 (see :func:`~LungNoduleSegLib.inference.precision.choose_precision`); else ONNX Runtime,
+        as far as they are installed.
+    device, precision, threads, batch_size
+        See :class:`~LungNoduleSegLib.inference.engine.TorchEngine`; `threads` are those of the engine.
+
+    Raises
+    ------
+    InputError
+        For an engine that is unknown, not installed, or has not the device or precision; for a device that is unknown
+        or does not work.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"Expected argument `engine` to be one of {', '.join(ENGINES)}, got {engine!r}")
+    beyond = [
+        f"the {kind} {wanted!r}"
+        for kind, wanted, own in (("device", device, "cpu"), ("precision", precision, "float32"))
+        if wanted not in ("auto", own)
+    ]
+    if engine == "onnxruntime" and beyond:
+        raise InputError(
+            f"the engine onnxruntime computes on the CPU in float32, and has not {' and '.join(beyond)}",
+            remedy="Choose the engine auto or torch.",
+        )
+
+    def torch_engine() -> BatchEngine:
+        from LungNoduleSegLib.inference.engine import TorchEngine
+        from LungNoduleSegLib.inference.fold import folded_network
+
+        return TorchEngine(
+            folded_network(config, state), normalisation, device=device, precision=precision, threads=threads,
+            batch_size=batch_size,
+        )  # fmt: skip
+
+    def onnx_engine() -> BatchEngine:
+        from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
+
+        return OnnxEngine(config, state, normalisation, threads=threads, batch_size=batch_size)
+
+    if engine == "torch" or beyond:
+        _require("torch", " and ".join(beyond))
+        return torch_engine()
+    if engine == "onnxruntime":
+        _require("onnxruntime")
+        return onnx_engine()
+
+    without_onnx = reason_not_loaded("onnxruntime")
+    warnings: list[str] = []
+    # Only then is torch imported, which takes seconds and some 200 MB.
+    faster = (device == "auto" and may_have_gpu()) or (precision == "auto" and may_have_half_units())
+    if without_onnx or faster:
+        without_torch = reason_not_loaded("torch")
+        if without_onnx and without_torch:
+            raise InputError(
+                f"PyTorch {without_torch}, and ONNX Runtime {without_onnx}",
+                remedy="Install one of them; for a CPU, pip install onnxruntime.",
+            )
+        if not without_torch:
+            found = torch_engine()
+            if without_onnx:
+                if found.device == "cpu" and found.precision == "float32":
+                    found.remark = f"; the package onnxruntime, which {without_onnx}, would make it faster"
+                return found
+            if found.device != "cpu" or found.precision != "float32":
+                return found
+            warnings += found.warnings
+        elif importlib.util.find_spec("torch") is not None:
+            warnings.append(f"PyTorch {without_torch}; ONNX Runtime computes on the CPU.")
+    chosen = onnx_engine()
+    for warning in warnings:
+        chosen.warn(warning)
+    return chosen
+
+
+def _require(package: str, use: str = "") -> None:
+    reason = reason_not_loaded(package)
+    if reason:
+        needed = f"{use} needs {_TITLES[package]}, which" if use else _TITLES[package]
+        remedy = f"{_HOW[package]}, or choose the engine, device and precision auto."
+        raise InputError(f"{needed} {reason}", remedy=remedy)

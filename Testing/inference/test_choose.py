@@ -1,0 +1,136 @@
+"""Which engine is taken, by what is asked for and what is there."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+
+from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference import choose, engine, onnx_engine
+from LungNoduleSegLib.inference.choose import make_engine, reason_not_loaded
+from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
+
+CONFIG = scaled(MEMBERS["model-2"], 2)
+STATE = {name: np.ones(shape, np.float32) for name, shape in state_shapes(CONFIG).items()}
+ABSENT = "is not installed"
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Packages that cannot be used, hints about the hardware, and what the made torch engine would choose."""
+    world = types.SimpleNamespace(absent={}, gpu=False, half=False, made=[])
+    world.device, world.precision, world.warnings = "cpu", "float32", ()
+
+    def fake(name):
+        def make(*parts, **options):
+            world.made.append((name, options))
+            said = list(world.warnings) if name == "torch" else []
+            made = types.SimpleNamespace(name=name, warnings=said, warn=said.append, remark="")
+            made.device, made.precision = (world.device, world.precision) if name == "torch" else ("cpu", "float32")
+            return made
+
+        return make
+
+    monkeypatch.setattr(engine, "TorchEngine", fake("torch"))
+    monkeypatch.setattr(onnx_engine, "OnnxEngine", fake("onnxruntime"))
+    monkeypatch.setattr(choose, "reason_not_loaded", lambda name: world.absent.get(name, ""))
+    monkeypatch.setattr(choose, "may_have_gpu", lambda: world.gpu)
+    monkeypatch.setattr(choose, "may_have_half_units", lambda: world.half)
+    return world
+
+
+def made(**options):
+    return make_engine(CONFIG, STATE, **options)
+
+
+def test_on_a_plain_cpu_onnx_runtime_computes_and_torch_is_not_even_made(world):
+    assert made(threads=3).name == made(device="cpu", precision="float32").name == "onnxruntime"
+    assert [name for name, _ in world.made] == ["onnxruntime"] * 2
+    assert world.made[0][1] == {"threads": 3, "batch_size": None}
+
+
+def test_a_gpu_that_works_takes_torch(world):
+    world.gpu, world.device, world.precision = True, "cuda", "bfloat16"
+    assert made().name == "torch"
+    assert made(device="cpu").name == "onnxruntime"
+
+
+def test_a_gpu_that_does_not_work_is_told(world):
+    world.gpu, world.warnings = True, ("The cuda device does not work (no kernel); the CPU is used.",)
+    chosen = made()
+    assert chosen.name == "onnxruntime" and chosen.warnings == list(world.warnings)
+
+
+def test_units_for_bfloat16_take_torch_if_it_stays_close(world):
+    world.half, world.precision = True, "bfloat16"
+    assert made(device="cpu").name == "torch"
+    assert made(precision="float32").name == "onnxruntime"
+    world.precision = "float32"
+    assert made().name == "onnxruntime"
+
+
+@pytest.mark.parametrize("options", [{"device": "cuda:1"}, {"device": "mps"}, {"precision": "bfloat16"}], ids=str)
+def test_what_only_torch_has(world, options):
+    assert made(**options).name == "torch"
+    with pytest.raises(InputError, match="onnxruntime computes on the CPU in float32, and has not the"):
+        made(engine="onnxruntime", **options)
+    world.absent["torch"] = ABSENT
+    with pytest.raises(InputError, match=r"needs PyTorch, which is not installed\. Install PyTorch, or choose"):
+        made(**options)
+
+
+def test_without_onnx_runtime_torch_says_what_would_be_faster(world):
+    world.absent["onnxruntime"] = ABSENT
+    chosen = made()
+    assert chosen.name == "torch" and "onnxruntime, which is not installed, would make it faster" in chosen.remark
+    world.device = "cuda"
+    assert made().remark == ""
+    with pytest.raises(InputError, match=r"ONNX Runtime is not installed\. Install the package onnxruntime"):
+        made(engine="onnxruntime")
+
+
+def test_without_torch(world, monkeypatch):
+    world.absent["torch"], world.gpu, world.half = ABSENT, True, True
+    monkeypatch.setattr(choose.importlib.util, "find_spec", lambda name: None)
+    chosen = made()
+    assert chosen.name == "onnxruntime" and chosen.warnings == []
+    with pytest.raises(InputError, match="PyTorch is not installed"):
+        made(engine="torch")
+
+
+def test_a_torch_that_is_broken_is_told(world):
+    world.absent["torch"], world.gpu = "cannot be loaded (OSError: libcudart)", True
+    assert made().warnings == ["PyTorch cannot be loaded (OSError: libcudart); ONNX Runtime computes on the CPU."]
+
+
+def test_without_either(world):
+    world.absent = {"torch": ABSENT, "onnxruntime": ABSENT}
+    with pytest.raises(InputError, match=r"PyTorch is not installed, and ONNX Runtime is not installed\. Install one"):
+        made()
+
+
+def test_by_name(world):
+    assert made(engine="torch").name == "torch" and made(engine="onnxruntime").name == "onnxruntime"
+    with pytest.raises(InputError, match="Expected argument `engine` to be one of auto, torch, onnxruntime"):
+        made(engine="tensorflow")
+
+
+def test_packages_that_are_absent_or_broken(monkeypatch):
+    assert reason_not_loaded("numpy") == "" and reason_not_loaded("no_such_package") == ABSENT
+
+    def fails(name):
+        raise OSError("libx.so: cannot open shared object file\nmore")
+
+    monkeypatch.setattr(choose.importlib, "import_module", fails)
+    assert reason_not_loaded("numpy") == "cannot be loaded (OSError: libx.so: cannot open shared object file)"
+
+
+def test_the_real_ones_agree():
+    pytest.importorskip("onnxruntime")
+    options = {"device": "cpu", "precision": "float32", "threads": 1}
+    engines = [made(engine=name, **options) for name in ("torch", "onnxruntime")]
+    tiles = np.random.default_rng(0).normal(-700, 300, (2, 1, 64, 64))
+    one, other = (engine.predict(tiles) for engine in engines)
+    np.testing.assert_allclose(one, other, atol=1e-5)

@@ -1,0 +1,92 @@
+"""The engine of ONNX Runtime: what it has beyond what test_engine.py asks of both engines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from LungNoduleSegLib.inference.batches import out_of_memory
+from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
+from LungNoduleSegLib.networks import MEMBERS, build, scaled
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def parts():
+    torch.manual_seed(0)
+    config = replace(scaled(MEMBERS["model-1"], 4), input_px=64)
+    return config, {name: tensor.numpy() for name, tensor in build(config).state_dict().items()}
+
+
+def test_it_says_what_it_is(parts):
+    engine = OnnxEngine(*parts, threads=1, batch_size=4)
+    assert (engine.name, engine.device, engine.precision, engine.warnings) == ("onnxruntime", "cpu", "float32", ())
+    assert engine.description.startswith("ONNX Runtime ") and "float32, 1 threads, batches of 4" in engine.description
+
+
+def test_a_transformer_takes_tiles_of_its_own_size_only(parts):
+    engine = OnnxEngine(*parts, threads=1)
+    assert engine.predict(np.zeros((1, 1, 64, 64))).shape == (1, 64, 64)
+    with pytest.raises(ValueError, match="64 pixels high and wide, got \\(128, 128\\)"):
+        engine.predict(np.zeros((1, 1, 128, 128)))
+
+
+def test_threads_may_share_it(parts):
+    engine = OnnxEngine(*parts, threads=1, batch_size=2)
+    tiles = np.random.default_rng(0).normal(-800, 200, (6, 1, 64, 64))
+    expected, found = engine.predict(tiles), {}
+
+    def work(n):
+        found[n] = engine.predict(tiles)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4 and all(np.array_equal(one, expected) for one in found.values())
+
+
+def test_its_own_errors_are_understood():
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
+
+    words = "[ONNXRuntimeError] : 1 : FAIL : AllocateRawInternal Failed to allocate memory for requested buffer of size"
+    assert out_of_memory(Fail(words)) and out_of_memory(RuntimeException("... : bad allocation"))
+    assert not out_of_memory(Fail("Non-zero status code returned while running Conv node"))
+
+
+_FULL = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
+from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
+config = scaled(MEMBERS["model-2"], 16)
+state = {name: np.full(shape, 0.01, np.float32) for name, shape in state_shapes(config).items()}
+engine = OnnxEngine(config, state, threads=1, batch_size=256)
+tiles = np.zeros((256, 1, 128, 128), np.int16)
+expected = engine.predict(tiles[:1])
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 500 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+found = engine.predict(tiles)
+assert np.allclose(found, expected[0], atol=1e-5)
+print(engine.batch_size, *engine.warnings)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit on memory is Linux's")
+def test_memory_that_really_runs_out():
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run([sys.executable, "-c", _FULL, root], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) < 256 and "Memory ran out on cpu; going on with batches of" in done.stdout
