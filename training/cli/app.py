@@ -7,7 +7,7 @@ import sys
 import typer
 
 from LungNoduleSegLib.errors import LungNoduleSegError
-from training.cli import data, evaluate, facts, models, report, runs, study
+from training.cli import data, evaluate, facts, models, page, report, runs, study
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train the networks on LIDC-IDRI.")
 for command in (
@@ -17,7 +17,10 @@ for command in (
     runs.check,
     models.export,
     models.operate,
+    models.remeasure,
+    models.calibrate,
     models.scans,
+    page.page,
     evaluate.evaluate,
     study.study,
     report.report,

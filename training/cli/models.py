@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from training.cli.options import Cache, Data
 from training.sources import Sources
+
+if TYPE_CHECKING:
+    from LungNoduleSegLib.weights import Card
 
 
 def export(
@@ -35,6 +38,11 @@ def export(
         name, sources.run(run), version, output, sources, after=tuple(after or ()), licence=licence, best=best
     )
     card = Card.read(path)
+    _say_figures(card)
+    typer.echo(f"written: {path}")
+
+
+def _say_figures(card: Card) -> None:
     for part in ("validation", "test"):
         found = card.metrics.get(part)
         if found is None:
@@ -45,7 +53,19 @@ def export(
                 f"{part}: iou_pos {overlap['value']} [{overlap['low']}, {overlap['high']}] on {overlap['n_images']} "
                 f"images of {overlap['n_patients']} patients"
             )
-    typer.echo(f"written: {path}")
+
+
+def remeasure(
+    name: Annotated[str, typer.Argument(help="Model whose card is measured anew.")],
+    version: Annotated[str, typer.Option(help="Version of the card from now on.")],
+    folder: Annotated[Path, typer.Option(help="Folder of the weights and the card.")] = Path("Resources/Weights"),
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """Figures of a shipped model's crops anew, after what it does with crops has changed; the weights stay."""
+    from training.publish.published import remeasure as measure
+
+    _say_figures(measure(name, folder, version, Sources.find(data, cache)))
 
 
 def operate(
@@ -61,6 +81,28 @@ def operate(
     card = set_operating_points(name, folder, Sources.find(data, cache), scans)
     for point in card.operating_points:
         typer.echo(json.dumps({k: v for k, v in point.items() if k != "source"}))
+
+
+def calibrate(
+    name: Annotated[str, typer.Argument(help="Model whose card gets its calibration.")],
+    folder: Annotated[Path, typer.Option(help="Folder of the weights and the card.")] = Path("Resources/Weights"),
+    test: Annotated[bool, typer.Option("--test", help="Also of the test patients: a look, which is logged.")] = False,
+    candidates: Annotated[bool, typer.Option("--candidates", help="Also of the candidates of whole scans.")] = False,
+    scans: Annotated[int, typer.Option(min=0, help="At most so many prepared scans for those; 0: all.")] = 0,
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """How calibrated a model with a card is, on the validation patients; `export` and `operate` measure it too."""
+    from training.publish.calibrate import calibrate as measure
+
+    card = measure(name, folder, Sources.find(data, cache), test=test, candidates=candidates, most=scans)
+    for part, metrics in card.metrics.items():
+        found = metrics.get("calibration")
+        if found is not None:
+            interval = f" [{found['low']}, {found['high']}]" if "low" in found else ""
+            typer.echo(
+                f"{part}: expected calibration error {found['value']}{interval}, Brier {found['brier']['value']}"
+            )
 
 
 def scans(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.segmenter.load import engine_of
 from LungNoduleSegLib.segmenter.segmenter import Segmenter
 from LungNoduleSegLib.weights import Card, find, load_state
 from training.data.split import ALWAYS_TRAIN
 from training.evaluate.places import open_scan
-from training.evaluate.whole_scans import ScanFigures, dice_3d, judge
+from training.evaluate.whole_scans import ScanFigures, Truth, dice_3d, judge
 from training.prepare.store import Store, StoredScan
 from training.publish.published import with_operating_points
+from training.publish.reliability import candidate_reliability
 from training.publish.scoring import (
     JudgedScan,
     fit_scorer,
@@ -62,16 +64,13 @@ def judged_stored(segmenter: Segmenter, scans: Iterable[StoredScan]) -> list[Jud
     return judged
 
 
-def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 0) -> Card:
-    """Fit the scorer of a model on the training scans and write it, with the operating points, into its card.
-
-    Of a prepared cache these are the whole scans of the training side, at most ``most`` of them (0: all); else the six
-    scans of LIDC-IDRI that are always trained on.
+def shipped(name: str, folder: Path) -> tuple[Card, Segmenter]:
+    """The card of a model in ``folder``, and a segmenter on its weights that scores candidates plainly.
 
     Raises
     ------
     InputError
-        No such scan, or too little in them to fit a scorer.
+        The catalog has other weights of this name.
     """
     card = Card.read(folder / f"{name}.json")
     entry = find(name)
@@ -79,50 +78,99 @@ def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 
         raise InputError(
             f"the catalog's {name} is another file", path=folder, remedy="Name this folder in LUNGNODULESEG_WEIGHTS."
         )
-    segmenter = Segmenter(engine_of(card, load_state(entry)), with_operating_points(card, None, []))
-    if sources.prepared:
-        stored = evenly(Store(sources.cache).scans("train"), most)
-        if len(stored) < 2:
-            raise InputError(
-                f"{len(stored)} whole scans of the training side are prepared, and a scorer needs two at least",
-                path=sources.cache,
-                remedy="Prepare with --scans all or train, and more cases; without operating points the model can be "
-                "used too.",
-            )
-        scans = judged_stored(segmenter, stored)
-        about = PREPARED_POINTS_SOURCE.format(scans=len(stored), patients=len({s.patient for s in stored}))
-    else:
-        scans, about = judged_scans(segmenter, sources), POINTS_SOURCE
-    curve = operating_curve(scans, two_fold_scores(scans))
+    return card, Segmenter(engine_of(card, load_state(entry)), with_operating_points(card, None, []))
+
+
+def judged_candidates(segmenter: Segmenter, sources: Sources, most: int = 0) -> tuple[list[JudgedScan], str]:
+    """The candidates of the scans that a scorer is fitted on, and a clause on which scans these are.
+
+    Of a prepared cache these are the whole scans of the training side, at most ``most`` of them (0: all); else the six
+    scans of LIDC-IDRI that are always trained on.
+
+    Raises
+    ------
+    InputError
+        No such scan.
+    """
+    if not sources.prepared:
+        return judged_scans(segmenter, sources), POINTS_SOURCE
+    stored = evenly(Store(sources.cache).scans("train"), most)
+    if len(stored) < 2:
+        raise InputError(
+            f"{len(stored)} whole scans of the training side are prepared, and a scorer needs two at least",
+            path=sources.cache,
+            remedy="Prepare with --scans all or train, and more cases; without operating points the model can be "
+            "used too.",
+        )
+    about = PREPARED_POINTS_SOURCE.format(scans=len(stored), patients=len({s.patient for s in stored}))
+    return judged_stored(segmenter, stored), about
+
+
+def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 0) -> Card:
+    """Fit the scorer of a model on the training scans and write it into its card.
+
+    With it go the operating points and the calibration of the scores. The scans are those of `judged_candidates`.
+
+    Raises
+    ------
+    InputError
+        No such scan, or too little in them to fit a scorer.
+    """
+    card, segmenter = shipped(name, folder)
+    scans, about = judged_candidates(segmenter, sources, most)
+    scores = two_fold_scores(scans)
+    curve = operating_curve(scans, scores)
     points = operating_points(curve, FALSE_PER_SCAN)
     for point in points:
         point["default"] = point["name"] == DEFAULT_POINT
         point["source"] = about
     card = with_operating_points(card, fit_scorer(scans).to_dict(), points)
+    reliability = candidate_reliability(scans, scores, about)
+    metrics = {**card.to_dict()["metrics"], **({"candidates": {"calibration": reliability}} if reliability else {})}
+    card = replace(card, metrics=metrics)
     card.write(folder / f"{name}.json")
     return card
 
 
-def evaluate_scan(
-    segmenter: Segmenter, patient: str, sources: Sources, *, clicks: bool = True
-) -> tuple[ScanFigures, list[dict[str, Any]]]:
+@dataclass(frozen=True, eq=False)
+class ScanLook:
+    """What a model made of one annotated scan.
+
+    ``labels`` uint16 [k, j, i]; ``rows`` one a nodule of ``truth``, with ``click_dice`` where there were clicks;
+    ``clicks`` bool [k, j, i] of each of them.
+    """
+
+    ct: CT
+    truth: Truth
+    labels: np.ndarray
+    figures: ScanFigures
+    rows: tuple[dict[str, Any], ...]
+    clicks: tuple[np.ndarray, ...]
+
+
+def look_at_scan(segmenter: Segmenter, patient: str, sources: Sources, *, clicks: bool = True) -> ScanLook:
     """A whole CT at the default operating point, and one click in each annotated nodule.
 
-    Returns
-    -------
-    The figures, and a row a nodule; with ``clicks`` also the 3D Dice of one click on the consensus voxel nearest its
-    centroid (``click_dice``).
+    The click is on the consensus voxel nearest the consensus' centroid.
     """
     ct, truth = open_scan(patient, sources)
     result = segmenter.segment(ct)
     figures = judge(result.labels, {n.label: n.probability for n in result.nodules}, truth)
-    rows = []
+    rows, clicked = [], []
     for nodule, row in zip(truth.nodules, figures.rows):
         values = asdict(row)
         if clicks:
             seed = ct.kji_to_ras(np.array(truth.seed_kji(nodule), dtype=float))
             x, y, z = (float(v) for v in seed)
-            clicked = segmenter.click(ct, positive_ras=[(x, y, z)])
-            values["click_dice"] = round(dice_3d(clicked.labels > 0, nodule, truth), 3)
+            clicked.append(segmenter.click(ct, positive_ras=[(x, y, z)]).labels > 0)
+            values["click_dice"] = round(dice_3d(clicked[-1], nodule, truth), 3)
         rows.append(values)
-    return figures, rows
+    return ScanLook(ct, truth, result.labels, figures, tuple(rows), tuple(clicked))
+
+
+def evaluate_scan(
+    segmenter: Segmenter, patient: str, sources: Sources, *, clicks: bool = True
+) -> tuple[ScanFigures, list[dict[str, Any]]]:
+    """The figures of `look_at_scan`, and its row a nodule."""
+    look = look_at_scan(segmenter, patient, sources, clicks=clicks)
+    return look.figures, list(look.rows)

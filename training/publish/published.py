@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,18 @@ from torch import nn
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import CLIP_HU, Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, build, count_parameters
-from LungNoduleSegLib.segmenter.load import engine_of
-from LungNoduleSegLib.segmenter.segmenter import Segmenter
-from LungNoduleSegLib.weights import Card, save_weights
+from LungNoduleSegLib.weights import Card, find, load_state, save_weights
 from LungNoduleSegLib.weights.state import as_loaded
-from training.data.crops import Crops
 from training.data.split import describe
 from training.engine import checkpoint
 from training.engine.architecture import config_from_dict
-from training.evaluate.crops import detailed_figures, figures_of, neighbours
+from training.publish.crop_figures import measured
 from training.publish.looks import log_look
 from training.publish.origin import data_text, is_lidc, parent_of, series_by_side
 from training.sources import Sources
 
 INTENDED_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
 LICENCE = "Apache-2.0"
-CROP_VIEWS = 8
-"""Mirrored and turned views of a crop that are averaged."""
-
-THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
-
 READER_AGREEMENT = {
     "iou_pos": 0.614,
     "dice_pos": 0.719,
@@ -70,55 +63,6 @@ def network_of_run(folder: Path, *, best: bool = False) -> tuple[nn.Module, Publ
     network.load_state_dict(state["average"]["state"])
     samples = state["step"] * config["sampling"]["batch_size"]
     return network.eval(), Published(network_config, Normalisation.from_dict(config["normalisation"]), samples, config)
-
-
-def shipped_probability(segmenter: Segmenter, crops: Crops, index: np.ndarray) -> np.ndarray:
-    """Probabilities float32 (n, 128, 128) by what ships: `predict_crops`, on weights rounded to float16."""
-    parts = [index[start : start + 64] for start in range(0, len(index), 64)]
-    return np.concatenate([segmenter.predict_crops(neighbours(crops, p, segmenter.input_slices)) for p in parts])
-
-
-def positives(crops: Crops, part: str) -> np.ndarray:
-    """Indices of one side's positive crops."""
-    index = crops.on_side(part)
-    return index[crops.positive[index]]
-
-
-def figures(segmenter: Segmenter, crops: Crops, part: str) -> dict[str, dict[str, float | int]]:
-    """Figures of a model on the positive crops of one side of the split; none where it has no such crop."""
-    index = positives(crops, part)
-    if len(index) == 0:
-        return {}
-    found = detailed_figures(shipped_probability(segmenter, crops, index), crops, index)
-    return {name: estimate.to_dict() for name, estimate in found.items()}
-
-
-def segmenter_of(card: Card, network: nn.Module) -> Segmenter:
-    """A segmenter on a network's weights as they would ship, rounded to float16."""
-    state = as_loaded({n: v.numpy() for n, v in network.state_dict().items()})
-    return Segmenter(engine_of(card, state), card)
-
-
-def calibrated(card: Card, network: nn.Module, crops: Crops) -> Card:
-    """The card with the number of views of a crop, and the logit offset that is best for the validation patients.
-
-    The mean over mirrored views falls where one of them misses; the offset moves the best threshold back to one half.
-    Without validation patients there is none.
-    """
-    card = with_crop_views(card, CROP_VIEWS, 0.0)
-    index = positives(crops, "validation")
-    if len(index) == 0:
-        return card
-    probability = shipped_probability(segmenter_of(card, network), crops, index)
-    scores = {t: figures_of(probability, crops, index, threshold=t, repeats=1)["iou_pos"].value for t in THRESHOLDS}
-    best = max(scores, key=lambda t: scores[t])
-    return with_crop_views(card, CROP_VIEWS, round(float(-np.log(best / (1 - best))), 3))
-
-
-def with_crop_views(card: Card, views: int, offset: float) -> Card:
-    """The same card with these settings of `predict_crops`."""
-    post = {**card.to_dict()["postprocessing"], "crop_views": views, "crop_logit_offset": offset}
-    return replace(card, postprocessing=post)
 
 
 def publish(
@@ -178,17 +122,43 @@ def publish(
         sha256="0" * 64,  # not written yet; `save_weights` fills in both
         size_bytes=1,
     )
-    card = calibrated(card, network, crops)
-    segmenter = segmenter_of(card, network)
-    parts = {part: figures(segmenter, crops, part) for part in ("test", "validation")}
-    measured: dict[str, Any] = {part: found for part, found in parts.items() if found}
-    if "test" in measured:
-        log_look(sources.cache, folder.name, measured["test"])
-    if is_lidc(description):
-        measured["reader_agreement"] = READER_AGREEMENT
-    card = replace(card, metrics=measured)
-    save_weights(output, card, {n: v.numpy() for n, v in network.state_dict().items()})
+    weights = {n: v.numpy() for n, v in network.state_dict().items()}
+    card = with_figures(card, as_loaded(weights), sources, folder.name)
+    save_weights(output, card, weights)
     return output / f"{name}.json"
+
+
+def with_figures(card: Card, state: Mapping[str, np.ndarray], sources: Sources, looked: str) -> Card:
+    """The card with what is measured on crops; the look at the test patients is logged as one at ``looked``."""
+    card = measured(card, state, sources.crops())
+    metrics = card.to_dict()["metrics"]
+    if "test" in metrics:
+        log_look(sources.cache, looked, metrics["test"])
+    if is_lidc(sources.description()):
+        metrics["reader_agreement"] = READER_AGREEMENT
+    return replace(card, metrics=metrics)
+
+
+def remeasure(name: str, folder: Path, version: str, sources: Sources) -> Card:
+    """A shipped model's card anew: the crops' views, threshold and figures as this version measures them.
+
+    The weights, the candidate scorer and the operating points stay. One look at the test patients, which is logged.
+
+    Raises
+    ------
+    InputError
+        The catalog has other weights of this name.
+    """
+    card = Card.read(folder / f"{name}.json")
+    entry = find(name)
+    if entry.card.sha256 != card.sha256:
+        remedy = "Name this folder in LUNGNODULESEG_WEIGHTS."
+        raise InputError(f"the catalog's {name} is another file", path=folder, remedy=remedy)
+    other = {k: v for k, v in card.to_dict()["metrics"].items() if k not in ("validation", "test")}
+    card = with_figures(replace(card, version=version), load_state(entry), sources, f"{name} {version}")
+    card = replace(card, metrics={**card.to_dict()["metrics"], **other})
+    card.write(folder / f"{name}.json")
+    return card
 
 
 def _summary(published: Published) -> str:

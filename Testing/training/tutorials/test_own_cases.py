@@ -64,7 +64,8 @@ def test_every_command_of_the_tutorial(place, monkeypatch):
     assert "cases of the user" in card.training["data"]
     assert not card.training["data"].startswith("LIDC-IDRI")
     assert "reader_agreement" not in card.metrics
-    assert set(card.metrics) == {"test", "validation"}
+    assert set(card.metrics) == {"test", "validation", "candidates"}
+    assert card.metrics["validation"]["calibration"]["n_patients"] == 1
     assert trained_on(card, SERIES) == "train"
     assert trained_on(card, as_uid("case:P03")) == "train"
     assert trained_on(card, as_uid("case:P02-follow-up")) == "train"
