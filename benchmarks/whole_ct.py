@@ -1,6 +1,7 @@
 """Seconds and peak memory of a whole CT, beside the plain way, in one run.
 
     python benchmarks/whole_ct.py [CT ...] [--model NAME] [--device cpu] [--precision float32] [--share 0.1]
+                         [--json FILE]
 
 Without CT: the public sample and, where LUNGNODULESEG_DATA names the data, LIDC-IDRI-0063. The plain way is every
 128-px tile of every slice at a stride of 64 in eager float32; only --share of the slices is run and the time scaled
@@ -17,85 +18,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from support import available_models, child, default_cts, machine, peak_memory, plain_network, report, stopwatch
-
-STRIDE = 64
-
-
-def ours(job: dict[str, Any]) -> dict[str, Any]:
-    """Run the segmenter once."""
-    import numpy as np
-
-    from LungNoduleSegLib import load_segmenter, read_ct
-
-    ct = read_ct(Path(job["ct"]))
-    segmenter = load_segmenter(job["model"], device=job["device"], precision=job["precision"])
-    segmenter.predict_crops(np.zeros((segmenter.engine.batch_size, 128, 128), np.uint8))  # buffers and kernels
-    with peak_memory() as memory:
-        elapsed = stopwatch()
-        result = segmenter.segment(ct)
-        seconds = elapsed()
-        labels = result.labels
-    np.savez_compressed(job["labels"], labels=labels)
-    return {
-        "seconds": seconds,
-        "stages": {name: round(s, 2) for name, s in result.seconds.items()},
-        "counts": result.parameters["counts"],
-        "peak_mb": memory["peak_mb"],
-        "engine": segmenter.engine.description,
-        "shape": list(ct.shape),
-        "nodules": len(result.nodules),
-    }
-
-
-def plain(job: dict[str, Any]) -> dict[str, Any]:
-    """Every tile of (a share of) the slices; what it finds is compared with the labels where it ran on all of them."""
-    import numpy as np
-    from scipy import ndimage
-
-    from LungNoduleSegLib import read_ct
-    from LungNoduleSegLib.inference.tiles import gather
-
-    ct = read_ct(Path(job["ct"]))
-    predict = plain_network(job["model"])
-    depth, height, width = ct.shape
-    tops = [sorted({*range(0, max(n - 128, 0), STRIDE), max(n - 128, 0)}) for n in (height, width)]
-    count = max(1, round(depth * job["share"]))
-    chosen = np.unique(np.rint(np.linspace(0, depth - 1, count)).astype(int))
-    places = np.array([(k, j, i) for k in chosen for j in tops[0] for i in tops[1]])
-    predict(gather(ct.hu, places[:16], slices=predict.slices))
-    with peak_memory() as memory:
-        elapsed = stopwatch()
-        total = np.zeros(ct.shape, np.float32)
-        weight = np.zeros((height, width), np.float32)
-        for j in tops[0]:
-            for i in tops[1]:
-                weight[j : j + 128, i : i + 128] += 1
-        for start in range(0, len(places), 16):
-            part = places[start : start + 16]
-            for (k, j, i), tile in zip(part, predict(gather(ct.hu, part, slices=predict.slices))):
-                into = total[k, j : j + 128, i : i + 128]
-                into += tile[: into.shape[0], : into.shape[1]]
-        total /= weight
-        tiles_s = elapsed()
-        labels, found = ndimage.label(total >= 0.5, np.ones((3, 3, 3)))
-        sizes = np.bincount(labels.ravel(), minlength=found + 1)[1:] * ct.voxel_volume_mm3
-        kept = np.flatnonzero(sizes >= np.pi / 6 * 3**3) + 1
-        rest_s = elapsed() - tiles_s
-    out = {
-        "seconds": tiles_s * depth / len(chosen) + rest_s,
-        "tiles": len(places) * depth // len(chosen),
-        "share": len(chosen) / depth,
-        "peak_mb": memory["peak_mb"],
-    }
-    if len(chosen) == depth:
-        ours_labels = np.load(job["labels"])["labels"]
-        plain_mask = np.isin(labels, kept)
-        out["components"] = len(kept)
-        out["ours_also_in_plain"] = sum(
-            bool(plain_mask[ours_labels == n].any()) for n in range(1, int(ours_labels.max()) + 1)
-        )
-    return out
+from support import available_models, child, default_cts, machine, report, write_json
+from support.plain import plain
+from support.search import searched
 
 
 def main() -> None:
@@ -107,13 +32,14 @@ def main() -> None:
     parser.add_argument("--precision", action="append", help="auto and float32 if not given")
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         job = json.loads(arguments.child)
-        print(json.dumps((ours if job["way"] == "ours" else plain)(job)))
+        print(json.dumps((searched if job["way"] == "ours" else plain)(job)))
         return
-    rows = []
+    rows, numbers = [], []
     with tempfile.TemporaryDirectory() as folder:
         for path in arguments.ct or default_cts():
             for model in arguments.model or available_models():
@@ -127,9 +53,11 @@ def main() -> None:
                 for precision, run in runs.items():
                     print(f"{path.name} {model} {precision}: {json.dumps(run)}", file=sys.stderr)
                     rows.append(_row(path, model, run, slow))
+                    numbers.append({"ct": path.name, "model": model, "ours": run, "plain": slow})
                 print(f"{path.name} {model} plain: {json.dumps(slow)}", file=sys.stderr)
     print(f"\nWhole CT on {machine()}\n")
     report(rows, ["CT", "slices", "model", "engine", "seconds", "peak MB", "nodules", "plain s", "ratio", "same"])
+    write_json(arguments.json, rows=numbers)
     if arguments.share < 1:
         print(f"\nThe plain way was timed on {arguments.share:.0%} of the slices and scaled to all of them.")
 

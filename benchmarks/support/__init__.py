@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import platform
@@ -10,7 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,9 @@ def machine() -> str:
         name = models[0].split(":", 1)[1].strip() if models else name
     sets = ", ".join(n for n, there in cpu_features().items() if there) or "none of avx2, avx512, amx"
     gpu = f"; {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     threads = torch.get_num_threads()
-    return f"{name} ({sets}), {cores} cores, torch {torch.__version__} with {threads} threads{gpu}{load}"
+    return f"{name} ({sets}), {cores()} cores, torch {torch.__version__} with {threads} threads{gpu}{load}"
 
 
 def resident() -> int:
@@ -49,9 +50,20 @@ def resident() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def _give_back() -> None:
+    """Return freed memory to the system: what is still held from loading would hide what is needed afterwards."""
+    import ctypes
+
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library than GNU's
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 @contextmanager
 def peak_memory(every_s: float = 0.01) -> Iterator[dict[str, float]]:
     """Measure how far the process grows: the dictionary gets "peak_mb" (beyond the start) when the block ends."""
+    _give_back()
     start, found, done = resident(), {}, threading.Event()
     highest = [start]
 
@@ -69,14 +81,33 @@ def peak_memory(every_s: float = 0.01) -> Iterator[dict[str, float]]:
         found["peak_mb"] = (max(highest[0], resident()) - start) / 2**20
 
 
+def process_mb() -> float | None:
+    """The most that this process ever needed, imports and what was loaded included; None where it cannot be told."""
+    from LungNoduleSegLib.report.memory import peak_memory_mb
+
+    return peak_memory_mb()
+
+
+def cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def child(script: str, job: dict[str, Any]) -> dict[str, Any]:
-    """Run one measurement in a process of its own, so that none warms or fills the memory of another."""
+    """Run one measurement in a process of its own, so that none warms or fills the memory of another.
+
+    ``job["threads"]`` is for torch; with ``job["cores"]`` the process may use only so many cores where the system can
+    hold it to that, and else so many threads.
+    """
     environment = dict(os.environ)
-    if job.get("threads"):
-        environment["OMP_NUM_THREADS"] = str(job["threads"])
-    done = subprocess.run(
-        [sys.executable, script, "--child", json.dumps(job)], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    wanted = job.get("cores") or job.get("threads")
+    if wanted:
+        environment["OMP_NUM_THREADS"] = str(wanted)
+    hold = None
+    if job.get("cores") and hasattr(os, "sched_setaffinity"):
+        hold = partial(os.sched_setaffinity, 0, sorted(os.sched_getaffinity(0))[: job["cores"]])
+    command = [sys.executable, script, "--child", json.dumps(job)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=hold)
     if done.returncode:
         raise SystemExit(f"{Path(script).name} failed on {job}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -136,3 +167,9 @@ def report(rows: list[dict[str, Any]], columns: list[str]) -> None:
     print("|" + "---|" * len(columns))
     for row in rows:
         print("| " + " | ".join(str(row.get(c, "")) for c in columns) + " |")
+
+
+def write_json(path: Path | None, **content: Any) -> None:
+    """Write the numbers behind a table, with the machine, where a file was named."""
+    if path is not None:
+        path.write_text(json.dumps({"machine": machine(), **content}, indent=2) + "\n")
