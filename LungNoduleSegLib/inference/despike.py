@@ -40,6 +40,22 @@ def spikes(tiles: NDArray[np.float32], excess: float = EXCESS) -> tuple[NDArray[
     return at[spike], near[spike]
 
 
+def without_spikes(tiles: NDArray, normalisation: Normalisation, *, min_range: float | None = None) -> NDArray:
+    """Tiles (..., h, w) of any real dtype with every spike replaced by the median of its neighbours.
+
+    Needed before tiles are resampled, which would smear a spike over pixels that no longer stand out. float32 where
+    there was a spike, else the tiles that were given, which are never changed.
+    """
+    tiles = np.asarray(tiles)
+    planes = tiles.reshape(-1, *tiles.shape[-2:])
+    hit, clean = _cleaned(planes, normalise(planes, normalisation, min_range=min_range))
+    if not len(hit):
+        return tiles
+    out = planes.astype(np.float32)
+    out[hit] = clean
+    return out.reshape(tiles.shape)
+
+
 def normalise_without_spikes(
     tiles: NDArray, normalisation: Normalisation, *, min_range: float | None = None
 ) -> NDArray[np.float32]:
@@ -56,13 +72,20 @@ def normalise_without_spikes(
     tiles = np.asarray(tiles)
     planes = tiles.reshape(-1, *tiles.shape[-2:])
     out = normalise(planes, normalisation, min_range=min_range)
-    at, near = spikes(out)
+    hit, clean = _cleaned(planes, out)
+    if len(hit):
+        out[hit] = normalise(clean, normalisation, min_range=min_range)
+    return out.reshape(tiles.shape)
+
+
+def _cleaned(planes: NDArray, normalised: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Which slices of (m, h, w) have a spike, and these slices without, float32."""
+    at, near = spikes(normalised)
+    hit = np.unique(at[:, 0])
+    row = np.searchsorted(hit, at[:, 0])
+    clean = planes[hit].astype(np.float32)
     if len(at):
-        hit = np.unique(at[:, 0])
-        row = np.searchsorted(hit, at[:, 0])
-        clean = planes[hit].astype(np.float32)
         around = clean[row[:, None], near[..., 1], near[..., 2]]
         around[near[..., 0] < 0] = np.nan
         clean[row, at[:, 1], at[:, 2]] = np.nanmedian(around, axis=1)
-        out[hit] = normalise(clean, normalisation, min_range=min_range)
-    return out.reshape(tiles.shape)
+    return hit, clean

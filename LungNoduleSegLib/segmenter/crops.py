@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.despike import without_spikes
 from LungNoduleSegLib.inference.engine import Engine
-from LungNoduleSegLib.inference.normalise import CLIP_HU
+from LungNoduleSegLib.inference.normalise import CLIP_HU, Normalisation
 from LungNoduleSegLib.inference.views import View
 from LungNoduleSegLib.inference.zoom import covered, zoomed
 
@@ -75,11 +76,14 @@ def predict_views(
     (n, h, w) float32, 0..1.
     """
     px = tiles.shape[-1]
+    whole = tiles
+    if any(zoom != 1 for zoom in zooms):
+        whole = without_spikes(tiles, getattr(engine, "normalisation", Normalisation()), min_range=min_range)
     chosen = CROP_VIEWS[:views]
     total = np.zeros((len(tiles), *tiles.shape[2:]), np.float32)
     for zoom in zooms:
         seen = np.zeros_like(total)
-        larger = tiles if zoom == 1 else zoomed(tiles, zoom)
+        larger = tiles if zoom == 1 else zoomed(whole, zoom)
         for view in chosen:
             seen += view.undo(engine.predict(view.apply(larger), min_range=min_range))
         total += seen if zoom == 1 else zoomed(seen, 1 / zoom) * covered(px, zoom)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LungNoduleSegLib.inference.despike import normalise_without_spikes, spikes
+from LungNoduleSegLib.inference.despike import normalise_without_spikes, spikes, without_spikes
 from LungNoduleSegLib.inference.normalise import METHODS, Normalisation, normalise
 
 
@@ -65,3 +65,19 @@ def test_gain_and_offset_do_not_matter(tile):
     a = normalise_without_spikes(metal, Normalisation())
     b = normalise_without_spikes(grey, Normalisation(), min_range=1)
     np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_spikes_go_before_tiles_are_resampled():
+    rng = np.random.default_rng(0)
+    tiles = rng.integers(-900, -700, (2, 3, 64, 64)).astype(np.int16)
+    tiles[:, :, 20:40, 20:40] = 40
+    metal = tiles.copy()
+    metal[1, 2, 50, 10] = 3071
+    clean = without_spikes(metal, Normalisation())
+    assert np.array_equal(clean[0], tiles[0])
+    changed = clean != metal
+    assert np.argwhere(changed).tolist() == [[1, 2, 50, 10]]
+    around = np.delete(metal[1, 2, 49:52, 9:12].ravel(), 4)
+    assert clean[1, 2, 50, 10] == np.median(around)
+    assert without_spikes(tiles, Normalisation()) is tiles
+    assert metal[1, 2, 50, 10] == 3071
