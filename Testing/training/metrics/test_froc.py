@@ -115,7 +115,8 @@ def test_lengths_that_differ_are_refused():
         cpm([0.5])
 
 
-scores = st.lists(st.floats(0, 1), max_size=8).map(np.array)
+# Subnormal numbers are equal to zero where the processor flushes them, as training sets it to.
+scores = st.lists(st.floats(0, 1, allow_subnormal=False), max_size=8).map(np.array)
 
 
 @settings(deadline=None, max_examples=60)
