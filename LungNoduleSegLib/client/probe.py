@@ -7,15 +7,14 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import shutil
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from LungNoduleSegLib.client.requirements import BROUGHT_BY_SLICER, ENGINES, REQUIREMENTS, missing_engine
 from LungNoduleSegLib.errors import Cancelled, LungNoduleSegError
+from LungNoduleSegLib.inference.cores import nvidia_driver, usable_cores
 
 _REPEATS = 3
 """Batches that are timed after a first one; the fastest counts, because the machine does other things too."""
@@ -87,7 +86,7 @@ def probe(
     usable = [name for name in ENGINES if name not in absent and name not in found["broken"]]
     if "onnxruntime" in usable:
         found["onnxruntime"] = str(sys.modules["onnxruntime"].__version__)
-        found["threads"] = threads or _cores()
+        found["threads"] = threads or usable_cores()
     if "torch" in usable:
         torch = sys.modules["torch"]
         if threads:
@@ -133,12 +132,6 @@ def _cpu_name() -> str:
     return cpu_name()
 
 
-def _cores() -> int:
-    from LungNoduleSegLib.inference.cores import usable_cores
-
-    return usable_cores()
-
-
 def _devices(torch: Any) -> list[dict[str, Any]]:
     from LungNoduleSegLib.inference.device import available, failure
 
@@ -162,14 +155,6 @@ def _devices(torch: Any) -> list[dict[str, Any]]:
     elif sys.platform == "darwin":
         devices.append(refused("mps", "this build of PyTorch finds no Metal device"))
     return devices
-
-
-def nvidia_driver() -> bool:
-    """Whether an NVIDIA driver is installed, by what it leaves on the disk."""
-    windows = os.environ.get("SYSTEMROOT")
-    if sys.platform == "win32" and windows:
-        return (Path(windows) / "System32" / "nvcuda.dll").exists()
-    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
 def _cuda_error(torch: Any) -> str:

@@ -1,4 +1,4 @@
-"""The processor, as the system tells it: cores for threads, and what it cannot have."""
+"""The computer, as the system tells it without any package: cores for threads, a GPU's driver, what cannot be there."""
 
 from __future__ import annotations
 
@@ -32,14 +32,18 @@ def _siblings(cpu: int) -> str:
         return str(cpu)
 
 
+def nvidia_driver() -> bool:
+    """Whether an NVIDIA driver is installed, by what it leaves on the disk."""
+    if sys.platform == "win32":
+        return (Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvcuda.dll").exists()
+    return Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
+
+
 def may_have_gpu() -> bool:
     """Whether PyTorch could find a GPU here; False only where the system shows that there is none."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
-    if sys.platform == "win32":
-        return (Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvcuda.dll").exists()
-    signs = ("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-    return any(Path(sign).exists() for sign in signs) or shutil.which("nvidia-smi") is not None
+    return nvidia_driver() or any(Path(sign).exists() for sign in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
 
 
 def may_have_half_units() -> bool:

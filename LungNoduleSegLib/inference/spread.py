@@ -14,7 +14,6 @@ if TYPE_CHECKING:  # results are read where there is no network
     from LungNoduleSegLib.inference.slab import Slab
 
 
-
 @dataclass(frozen=True, eq=False)
 class SpreadBox:
     """The disagreement around one candidate.

@@ -39,9 +39,8 @@ class Kind:
     top: float
 
 
-PROBABILITY = Kind(
-    ROLE, "nodule probability", "Nodule probability legend", "Probability (%)", LEAST_SHOWN, 1.0
-)
+PROBABILITY = Kind(ROLE, "nodule probability", "Nodule probability legend", "Probability (%)", LEAST_SHOWN, 1.0)
+
 # Shares of a view: in the upper right corner. Its text is as large as the size allows, whatever its font size says.
 _LEGEND_SIZE, _LEGEND_POSITION = (0.08, 0.22), (0.98, 0.85)
 # From dark to bright. The application reads the first from a file; the second is built in.
@@ -69,7 +68,10 @@ def show_probability(values: np.ndarray, volume_node):
 
 
 def show_percent(values: np.ndarray, volume_node, kind: Kind):
-    """Show values of 0..1 over their CT as percent: what `show_probability` does, for any kind."""
+    """Show values over their CT as percent: what `show_probability` does, for any kind.
+
+    ``values`` float [k, j, i], 0..1, NaN shown as 0; returns the volume node. InputError for another grid.
+    """
     image = volume_node.GetImageData()
     shape = None if image is None else tuple(reversed(image.GetDimensions()))
     if shape != tuple(values.shape):

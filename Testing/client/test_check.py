@@ -12,6 +12,7 @@ from LungNoduleSegLib.client import probe as probe_module
 from LungNoduleSegLib.client.check import DeviceReport, InstallationReport, start_check
 from LungNoduleSegLib.client.probe import _devices, probe
 from LungNoduleSegLib.errors import Cancelled
+from LungNoduleSegLib.inference import cores
 from Testing.client.fakes import last
 
 
@@ -151,10 +152,10 @@ def test_every_card_is_tried(monkeypatch):
 
 
 def test_the_driver_is_found_by_what_it_leaves(monkeypatch, tmp_path):
-    monkeypatch.setattr(probe_module.shutil, "which", lambda name: None)
-    monkeypatch.setattr(probe_module.sys, "platform", "win32")
+    monkeypatch.setattr(cores.shutil, "which", lambda name: None)
+    monkeypatch.setattr(cores.sys, "platform", "win32")
     monkeypatch.setenv("SYSTEMROOT", str(tmp_path))
-    assert not probe_module.nvidia_driver()
+    assert not cores.nvidia_driver()
     (tmp_path / "System32").mkdir()
     Path(tmp_path / "System32" / "nvcuda.dll").write_bytes(b"")
-    assert probe_module.nvidia_driver()
+    assert cores.nvidia_driver()

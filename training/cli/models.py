@@ -63,7 +63,7 @@ def remeasure(
     cache: Cache = None,
 ) -> None:
     """Figures of a shipped model's crops anew, after what it does with crops has changed; the weights stay."""
-    from training.publish.published import remeasure as measure
+    from training.publish.remeasure import remeasure as measure
 
     _say_figures(measure(name, folder, version, Sources.find(data, cache)))
 

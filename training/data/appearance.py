@@ -45,9 +45,9 @@ def hollowed(image: np.ndarray, nodule: np.ndarray, rng: np.random.Generator) ->
     level, grain = float(np.quantile(ring, rng.uniform(0.02, 0.3))), 0.5 * float(dark.std())
     out = image.copy()
     for n, outline in enumerate(nodule):
-        inside = ndimage.shift((_depth(outline) > wall).astype(np.float32), lean, order=1)
-        # The shift must not break through the wall.
-        inside *= _depth(outline) > WALL_PX[0] - 0.5
+        deep = _depth(outline)
+        inside = ndimage.shift((deep > wall).astype(np.float32), lean, order=1)
+        inside *= deep > WALL_PX[0] - 0.5  # the shift must not break through the wall
         soft = ndimage.gaussian_filter(inside, _EDGE_PX) * outline
         air = level + grain * rng.standard_normal(outline.shape, dtype=np.float32)
         out[n] += soft * np.minimum(air - out[n], 0)

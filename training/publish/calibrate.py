@@ -10,7 +10,7 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.weights import Card
 from training.publish.crop_figures import positives, shipped_probability
 from training.publish.looks import log_look
-from training.publish.operating import judged_candidates, shipped
+from training.publish.operating import judged_candidates, plain_scoring
 from training.publish.reliability import candidate_reliability, pixel_reliability
 from training.publish.scoring import two_fold_scores
 from training.sources import Sources
@@ -35,7 +35,7 @@ def calibrate(
     InputError
         No crop of the validation patients with a nodule of more than 8 pixels, or other weights.
     """
-    card, segmenter = shipped(name, folder)
+    card, segmenter = plain_scoring(name, folder)
     crops = sources.crops()
     for part in ("validation", "test") if test else ("validation",):
         index = positives(crops, part)

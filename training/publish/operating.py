@@ -13,7 +13,7 @@ from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.segmenter.load import engine_of
 from LungNoduleSegLib.segmenter.segmenter import Segmenter
-from LungNoduleSegLib.weights import Card, find, load_state
+from LungNoduleSegLib.weights import Card, load_state
 from training.data.split import ALWAYS_TRAIN
 from training.evaluate.places import open_scan
 from training.evaluate.whole_scans import ScanFigures, Truth, dice_3d, judge
@@ -28,6 +28,7 @@ from training.publish.scoring import (
     operating_points,
     two_fold_scores,
 )
+from training.publish.shipped import shipped
 from training.publish.stored_scans import evenly, open_stored
 from training.sources import Sources
 
@@ -64,7 +65,7 @@ def judged_stored(segmenter: Segmenter, scans: Iterable[StoredScan]) -> list[Jud
     return judged
 
 
-def shipped(name: str, folder: Path) -> tuple[Card, Segmenter]:
+def plain_scoring(name: str, folder: Path) -> tuple[Card, Segmenter]:
     """The card of a model in ``folder``, and a segmenter on its weights that scores candidates plainly.
 
     Raises
@@ -72,12 +73,7 @@ def shipped(name: str, folder: Path) -> tuple[Card, Segmenter]:
     InputError
         The catalog has other weights of this name.
     """
-    card = Card.read(folder / f"{name}.json")
-    entry = find(name)
-    if entry.card.sha256 != card.sha256:
-        raise InputError(
-            f"the catalog's {name} is another file", path=folder, remedy="Name this folder in LUNGNODULESEG_WEIGHTS."
-        )
+    card, entry = shipped(name, folder)
     return card, Segmenter(engine_of(card, load_state(entry)), with_operating_points(card, None, []))
 
 
@@ -116,7 +112,7 @@ def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 
     InputError
         No such scan, or too little in them to fit a scorer.
     """
-    card, segmenter = shipped(name, folder)
+    card, segmenter = plain_scoring(name, folder)
     scans, about = judged_candidates(segmenter, sources, most)
     scores = two_fold_scores(scans)
     curve = operating_curve(scans, scores)

@@ -14,8 +14,9 @@ from torch import nn
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import CLIP_HU, Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, build, count_parameters
-from LungNoduleSegLib.weights import Card, find, load_state, save_weights
+from LungNoduleSegLib.weights import Card, save_weights
 from LungNoduleSegLib.weights.state import as_loaded
+from training.data.crops import Crops
 from training.data.split import describe
 from training.engine import checkpoint
 from training.engine.architecture import config_from_dict
@@ -123,42 +124,25 @@ def publish(
         size_bytes=1,
     )
     weights = {n: v.numpy() for n, v in network.state_dict().items()}
-    card = with_figures(card, as_loaded(weights), sources, folder.name)
+    card = with_figures(card, as_loaded(weights), sources, looked=folder.name, crops=crops)
     save_weights(output, card, weights)
     return output / f"{name}.json"
 
 
-def with_figures(card: Card, state: Mapping[str, np.ndarray], sources: Sources, looked: str) -> Card:
-    """The card with what is measured on crops; the look at the test patients is logged as one at ``looked``."""
-    card = measured(card, state, sources.crops())
+def with_figures(
+    card: Card, state: Mapping[str, np.ndarray], sources: Sources, *, looked: str, crops: Crops | None = None
+) -> Card:
+    """The card with what is measured on crops; the look at the test patients is logged as one at ``looked``.
+
+    ``crops`` are those of ``sources``, where they are loaded already.
+    """
+    card = measured(card, state, sources.crops() if crops is None else crops)
     metrics = card.to_dict()["metrics"]
     if "test" in metrics:
         log_look(sources.cache, looked, metrics["test"])
     if is_lidc(sources.description()):
         metrics["reader_agreement"] = READER_AGREEMENT
     return replace(card, metrics=metrics)
-
-
-def remeasure(name: str, folder: Path, version: str, sources: Sources) -> Card:
-    """A shipped model's card anew: the crops' views, threshold and figures as this version measures them.
-
-    The weights, the candidate scorer and the operating points stay. One look at the test patients, which is logged.
-
-    Raises
-    ------
-    InputError
-        The catalog has other weights of this name.
-    """
-    card = Card.read(folder / f"{name}.json")
-    entry = find(name)
-    if entry.card.sha256 != card.sha256:
-        remedy = "Name this folder in LUNGNODULESEG_WEIGHTS."
-        raise InputError(f"the catalog's {name} is another file", path=folder, remedy=remedy)
-    other = {k: v for k, v in card.to_dict()["metrics"].items() if k not in ("validation", "test")}
-    card = with_figures(replace(card, version=version), load_state(entry), sources, f"{name} {version}")
-    card = replace(card, metrics={**card.to_dict()["metrics"], **other})
-    card.write(folder / f"{name}.json")
-    return card
 
 
 def _summary(published: Published) -> str:

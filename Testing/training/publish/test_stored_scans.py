@@ -81,11 +81,7 @@ def test_an_even_choice():
 def test_too_few_scans_are_named(stored, monkeypatch):
     _, _, _, folder = stored
     operating = sys.modules["training.publish.operating"]
-    for name, value in (("find", SimpleNamespace(card=SimpleNamespace(sha256="a"))), ("load_state", {})):
-        monkeypatch.setattr(operating, name, lambda *_, value=value: value)
-    monkeypatch.setattr(operating.Card, "read", lambda path: SimpleNamespace(sha256="a"))
-    for name in ("engine_of", "Segmenter", "with_operating_points"):
-        monkeypatch.setattr(operating, name, lambda *_: None)
+    monkeypatch.setattr(operating, "plain_scoring", lambda *_: (None, None))
     assert Store.is_there(folder / "cache")
     with pytest.raises(InputError, match=r"1 whole scans .* needs two") as caught:
         set_operating_points("m", folder, Sources(folder, folder / "cache"))
