@@ -40,6 +40,9 @@ def train(
         int, typer.Option(help="Validations without a better IoU that begin the cool-down early; 0: never.")
     ] = 0,
     protocol: Annotated[str, typer.Option(help="Split by patient, or by slice as in the thesis (leaky).")] = "patient",
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="Patient whose crops and scans train nothing; repeatable.")
+    ] = None,
     init: Annotated[str | None, typer.Option(help="Run whose weights to start from, where they fit.")] = None,
     from_model: Annotated[str | None, typer.Option(help="Model whose weights to start from, where they fit.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -74,6 +77,7 @@ def train(
         name, samples=samples, cooldown=cooldown, tile_px=tile, width=width, method=normalisation,
         learning_rate=learning_rate, scan_share=scan_share, seed=seed, batch_size=batch,
         mine_every=mine_every, validate_every=validate_every, patience=patience, protocol=protocol, engine=engine,
+        leave_out=tuple(sorted(leave_out or ())),
         sampling={"cavity_share": cavity_share, "sharpness_share": sharpness_share, "gain": gain},
     )  # fmt: skip
     sources = Sources.find(data, cache)
@@ -103,7 +107,7 @@ def train_run(
 
     from training.engine.fabric import launch
     from training.engine.trainer import Trainer
-    from training.publish.origin import forget_start
+    from training.publish.origin import forget_start, series_of
 
     if threads:
         torch.set_num_threads(threads)
@@ -118,6 +122,14 @@ def train_run(
             path=sources.cache,
             remedy="Prepare more cases: about three in four train, by the patient's name.",
         )
+    unknown = set(config.leave_out) - set(crops.patients.tolist()) - {scan.patient for scan in scans}
+    if unknown:
+        raise InputError(
+            f"no patient to leave out is called {', '.join(sorted(unknown))}",
+            path=sources.cache,
+            remedy="Give the names as the data has them, such as LIDC-IDRI-0001.",
+        )
+    left_out = series_of(config.leave_out, crops, scans)
     trainer = Trainer(config, crops, scans, sources.run(run), fabric)
 
     def say(text: str) -> None:
@@ -130,7 +142,7 @@ def train_run(
     if trainer.resume():
         say(f"going on at {trainer.samples} of {config.samples} images")
     elif from_model:
-        say(f"started from {from_model}; {len(_start_from_model(trainer, from_model))} tensors are new")
+        say(f"started from {from_model}; {len(_start_from_model(trainer, from_model, left_out))} tensors are new")
     elif init:
         say(f"started from run {init}; {len(_start_from_run(trainer, sources.run(init)))} tensors are new")
     elif fabric.is_global_zero:
@@ -138,18 +150,20 @@ def train_run(
     trainer.run()
 
 
-def _start_from_model(trainer: Trainer, name: str) -> list[str]:
+def _start_from_model(trainer: Trainer, name: str, series_left_out: set[str]) -> list[str]:
     import torch
 
     from LungNoduleSegLib.weights import checks, find, load_state
     from training.engine.restore import check_same_preprocessing
-    from training.publish.origin import start_of_model, write_start
+    from training.publish.origin import check_not_seen, start_of_model, write_start
 
     entry = find(name)
     preprocessing: dict[str, Any] = checks.thawed(entry.card.preprocessing)
     check_same_preprocessing(preprocessing["normalisation"], trainer.config, Path(f"{name}.json"))
+    start = start_of_model(entry)
+    check_not_seen(start, series_left_out, Path(f"{name}.json"))
     if trainer.fabric.is_global_zero:
-        write_start(trainer.folder, start_of_model(entry))
+        write_start(trainer.folder, start)
     return trainer.start_from({n: torch.from_numpy(a) for n, a in load_state(entry).items()})
 
 

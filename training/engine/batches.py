@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,19 +18,24 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class CropsOfProtocol(Crops):
-    """Crops whose sides are those of one protocol, whoever asks: a sampler cannot mix two."""
+class CropsOfRun(Crops):
+    """Crops whose sides are those of one run, whoever asks: a sampler cannot mix two protocols."""
 
     protocol: str = "patient"
+    leave_out: frozenset[str] = frozenset()
 
     def on_side(self, name: str, protocol: str = "") -> np.ndarray:
-        """Indices of the crops on that side of this protocol's split."""
-        return super().on_side(name, self.protocol)
+        """Indices of the crops on that side of this run's split; patients left out train nothing."""
+        index = super().on_side(name, self.protocol)
+        if name != "train" or not self.leave_out:
+            return index
+        return index[~np.isin(self.patients[index], sorted(self.leave_out))]
 
 
-def by_protocol(crops: Crops, protocol: str) -> CropsOfProtocol:
-    """The same crops (arrays are shared), split by that protocol."""
-    return CropsOfProtocol(**{name: getattr(crops, name) for name in Crops.__dataclass_fields__}, protocol=protocol)
+def crops_of_run(crops: Crops, protocol: str, leave_out: Iterable[str] = ()) -> CropsOfRun:
+    """The same crops (arrays are shared), split by that protocol, without the patients that a run leaves out."""
+    arrays = {name: getattr(crops, name) for name in Crops.__dataclass_fields__}
+    return CropsOfRun(**arrays, protocol=protocol, leave_out=frozenset(leave_out))
 
 
 def make(sampler: Sampler, step: int, numbers: range) -> Batch:

@@ -98,6 +98,8 @@ class RunConfig:
         So many looks in a row without a better ``iou_pos`` begin the cool-down early; 0 never does.
     protocol
         What the split is by: "patient", or the thesis' leaky "slice".
+    leave_out
+        Patients that train nothing, neither by crops nor by scans, so that the network can be judged on them.
     engine
         On what it is computed.
     """
@@ -120,6 +122,7 @@ class RunConfig:
     patience: int = 0
     seed: int = 0
     protocol: str = "patient"
+    leave_out: tuple[str, ...] = ()
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
@@ -157,5 +160,6 @@ class RunConfig:
         if "scale" in sampling:
             sampling["scale"] = tuple(sampling["scale"])
         data["sampling"] = SamplingConfig(**sampling)
+        data["leave_out"] = tuple(data.get("leave_out", ()))
         data["engine"] = EngineConfig(**data.get("engine", {}))
         return cls(**data)

@@ -40,6 +40,10 @@ def check_same_run(stored: dict[str, Any], config: RunConfig, path: Path) -> Non
     if size != config.sampling.batch_size:
         finding = f"this run had batches of {size} images, not {config.sampling.batch_size}"
         raise InputError(finding, path=path, remedy="Keep the size of the batch, or give the run another name.")
+    left_out = set(stored.get("leave_out", ()))
+    if left_out != set(config.leave_out):
+        finding = f"this run left out {_named(left_out)}, not {_named(set(config.leave_out))}"
+        raise InputError(finding, path=path, remedy="Leave out the same patients, or give the run another name.")
     check_same_data(stored, config, path)
 
 
@@ -53,6 +57,17 @@ def check_same_data(stored: dict[str, Any], config: RunConfig, path: Path) -> No
             path=path,
             remedy="What is on the test side of one is on the training side of the other: start afresh.",
         )
+    seen = set(config.leave_out) - set(stored.get("leave_out", ()))
+    if seen:
+        raise InputError(
+            f"its weights may have seen {_named(seen)}, which this run leaves out",
+            path=path,
+            remedy="Start afresh, or from a run that leaves them out too.",
+        )
+
+
+def _named(patients: set[str]) -> str:
+    return ", ".join(sorted(patients)) or "nobody"
 
 
 def check_same_preprocessing(stored: dict[str, Any], config: RunConfig, path: Path) -> None:

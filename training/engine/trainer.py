@@ -16,7 +16,7 @@ from training.data.sampling import Sampler
 from training.data.scans import TrainingScan
 from training.engine import checkpoint
 from training.engine.architecture import build_any
-from training.engine.batches import Prefetched, by_protocol
+from training.engine.batches import Prefetched, crops_of_run
 from training.engine.batchnorm import shared
 from training.engine.config import EngineConfig, RunConfig
 from training.engine.fabric import best_precision, gather, launch, precision_of, total
@@ -64,8 +64,9 @@ class Trainer:
         self.optimiser = adamw(self.network, config.learning_rate, config.weight_decay, fused=self._fused)
         self._module, self._stepper = self.fabric.setup(self.network, self.optimiser)
         self.average = checkpoint.Averaged(self.network, config.ema_decay)
+        scans = [scan for scan in scans if scan.patient not in config.leave_out]
         self.sampler = Sampler(
-            by_protocol(crops, config.protocol), scans, config.sampling, config.normalisation,
+            crops_of_run(crops, config.protocol, config.leave_out), scans, config.sampling, config.normalisation,
             config.network.input_slices, config.seed,
         )  # fmt: skip
         self.schedule = Schedule(config)

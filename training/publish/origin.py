@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.weights import CatalogEntry, checks
 from training.data.crops import Crops
+from training.data.scans import TrainingScan
 from training.data.split import side
 from training.prepare.description import KIND_NAMES
 from training.sources import Sources
@@ -65,21 +67,42 @@ def parent_of(sources: Sources, folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def series_by_side(crops: Crops, sources: Sources, parent: dict[str, Any] | None = None) -> dict[str, list[str]]:
+def series_by_side(
+    crops: Crops, sources: Sources, parent: dict[str, Any] | None = None, leave_out: Collection[str] = ()
+) -> dict[str, list[str]]:
     """Every SeriesInstanceUID that training or validation saw, those of the model that it started from included.
+
+    Patients of ``leave_out`` trained nothing.
 
     A case without such a UID gets one that is made of its name.
     """
-    seen: dict[str, set[str]] = {"train": {s.series for s in sources.scans()}, "validation": set()}
+    seen: dict[str, set[str]] = {"train": {s.series for s in sources.scans() if s.patient not in leave_out}, "validation": set()}
     for patient, series in zip(crops.patients, crops.series):
         part = side(str(patient))
-        if part in seen:
+        if part in seen and not (part == "train" and patient in leave_out):
             seen[part].add(str(series))
     by_side = {part: {as_uid(name) for name in names} for part, names in seen.items()}
     for part, names in by_side.items():
         names.update(parent["series"][part] if parent else ())
     by_side["validation"] -= by_side["train"]
     return {part: sorted(uids) for part, uids in by_side.items()}
+
+
+def series_of(patients: Collection[str], crops: Crops, scans: Iterable[TrainingScan]) -> set[str]:
+    """Every SeriesInstanceUID of those patients' crops and scans."""
+    names = {str(s) for p, s in zip(crops.patients, crops.series) if str(p) in patients}
+    return {as_uid(name) for name in names | {scan.series for scan in scans if scan.patient in patients}}
+
+
+def check_not_seen(start: dict[str, Any], series: set[str], path: Path) -> None:
+    """InputError where the model that a run starts from was trained on one of these series."""
+    seen = series & set(start["series"]["train"])
+    if seen:
+        raise InputError(
+            f"it was trained on {len(seen)} of the series that this run leaves out, such as {min(seen)}",
+            path=path,
+            remedy="Start afresh, or from a run that leaves them out too (--init).",
+        )
 
 
 def as_uid(series: str) -> str:

@@ -105,7 +105,7 @@ def publish(
         postprocessing={"mask_threshold": 0.5, "candidate_scorer": None},
         training={
             "data": data_text(description, parent),
-            "series": series_by_side(crops, sources, parent),
+            "series": series_by_side(crops, sources, parent, published.run.get("leave_out", ())),
             "split": describe(),
             "started_from": {k: v for k, v in parent.items() if k != "series"} if parent else None,
             "prepared": description,
