@@ -31,7 +31,7 @@ help:
 	@echo "make test         linters, type check and tests, under 10 minutes"
 	@echo "make test-all     the same with the slow tests"
 	@echo "make lint         linters and type check only"
-	@echo "make benchmark    seconds and peak memory: every script of benchmarks/ on CT=path"
+	@echo "make benchmark    seconds and peak memory: every script of benchmarks/ but gpu.py on CT=path"
 	@echo "make wheel        the Python package, into dist/"
 	@echo "make package      the extension for Slicer's Extensions Manager, into dist/ (SLICER=X.Y, here $(SLICER)); needs CMake only"
 	@echo "make cmake-lists  write the tree's files into the CMake lists that package the Slicer extension"
@@ -65,6 +65,9 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# gpu.py is for a computer with a GPU, and says so elsewhere.
+BENCHMARKS := $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py))
+
 # Both parts always run, side by side: one keeps a core busy, the other waits for processes and timers. What the part on
 # Slicer's libraries says comes last. pytest's 5 ("no test in this part") is no failure of its own.
 define run_pytest
@@ -87,7 +90,7 @@ test: lint pytest
 test-all: lint pytest-all
 
 benchmark: $(VENV)/package.stamp
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(if $(CT),"$(CT)"); done
+	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(if $(CT),"$(CT)"); done
 
 wheel: $(VENV)/test.stamp
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

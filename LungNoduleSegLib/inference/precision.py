@@ -14,6 +14,9 @@ and masks cut at .5 had a Dice of .996 and more."""
 
 BF16_SHARE = 0.999
 
+FLOAT32_TOLERANCE = 1e-3
+"""The same between two ways to compute in float32: a GPU's convolutions keep about three digits (TF32)."""
+
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -27,6 +30,11 @@ class Precision:
     @property
     def name(self) -> str:
         return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def tolerance(self) -> float:
+        """Difference that 999 of 1,000 probabilities stay within, between two ways to compute in this format."""
+        return FLOAT32_TOLERANCE if self.dtype == torch.float32 else BF16_TOLERANCE
 
     def context(self, device: torch.device):
         """Autocast to the format on the device; nothing for float32."""
@@ -47,13 +55,32 @@ def cpu_features() -> dict[str, bool]:
     }
 
 
+def gpu_half(device: torch.device) -> torch.dtype | None:
+    """The half format that a CUDA device has units for, or None.
+
+    torch says that it supports bfloat16 on older GPUs, too, where it emulates it and is slow.
+    """
+    if getattr(torch.version, "hip", None):
+        return torch.bfloat16
+    major, _ = torch.cuda.get_device_capability(device)
+    if major >= 8:
+        return torch.bfloat16
+    return torch.float16 if major == 7 else None
+
+
+def moved(found: torch.Tensor, exact: torch.Tensor) -> float:
+    """Difference of probabilities that 999 of 1,000 pixels stay within; NaN where fewer are numbers."""
+    apart = (found - exact).abs().flatten()
+    return float(apart.kthvalue(max(1, round(BF16_SHARE * apart.numel()))).values)
+
+
 def difference(network: torch.nn.Module, tiles: torch.Tensor, precision: Precision) -> float:
     """Difference of probabilities from float32 that 999 of 1,000 pixels stay within."""
     with torch.inference_mode():
         exact = network(tiles).float().sigmoid()
         with precision.context(tiles.device):
-            found = (network(tiles).float().sigmoid() - exact).abs().flatten()
-        return float(found.kthvalue(max(1, round(BF16_SHARE * found.numel()))).values)
+            found = network(tiles).float().sigmoid()
+        return moved(found, exact)
 
 
 def choose_precision(network: torch.nn.Module, tiles: torch.Tensor, name: str = "auto") -> Precision:
@@ -64,10 +91,10 @@ def choose_precision(network: torch.nn.Module, tiles: torch.Tensor, name: str = 
     tiles
         (n, slices, h, w) float32 on the same device: a plausible input to measure with.
     name
-        "auto", "float32", "bfloat16" or "float16". "auto": bfloat16 or float16 on a GPU; on the CPU bfloat16 only with
-        AMX or AVX512-BF16 (on a processor with the latter a whole CT took 1.5 to 1.6 times less time than in float32),
-        and only within :data:`BF16_TOLERANCE`. Nothing is timed: the same machine always
-        chooses the same format, so that a run can be repeated.
+        "auto", "float32", "bfloat16" or "float16". "auto": on a GPU the half format that it has units for, on the CPU
+        bfloat16 with AMX or AVX512-BF16 (on a processor with the latter a whole CT took 1.5 to 1.6 times less time than
+        in float32), and either only within :data:`BF16_TOLERANCE`. Nothing is timed: the same machine always chooses
+        the same format, so that a run can be repeated.
     """
     if name not in PRECISIONS:
         raise ValueError(f"Expected argument `precision` to be one of {PRECISIONS}, got {name!r}")
@@ -76,17 +103,20 @@ def choose_precision(network: torch.nn.Module, tiles: torch.Tensor, name: str = 
     if tiles.device.type == "mps":
         return Precision(torch.float32, "on this device")
     if tiles.device.type == "cuda":
-        half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return Precision(half, "the GPU has units for it")
-    features = cpu_features()
-    units = next((f for f in ("amx_bf16", "avx512_bf16") if features[f]), None)
-    if units is None:
-        return Precision(torch.float32, "the CPU has neither AMX nor AVX512-BF16")
-    half = Precision(torch.bfloat16, "")
+        dtype, units = gpu_half(tiles.device), "the GPU has units for it"
+        if dtype is None:
+            return Precision(torch.float32, "the GPU has no units for a half format")
+    else:
+        features = cpu_features()
+        found = next((f for f in ("amx_bf16", "avx512_bf16") if features[f]), None)
+        if found is None:
+            return Precision(torch.float32, "the CPU has neither AMX nor AVX512-BF16")
+        dtype, units = torch.bfloat16, f"the CPU has {found}"
+    half = Precision(dtype, units)
     try:
-        moved = difference(network, tiles, half)
-        if moved > BF16_TOLERANCE:
-            return Precision(torch.float32, f"bfloat16 moves probabilities by {moved:.3f}")
+        apart = difference(network, tiles, half)
     except RuntimeError as error:
-        return Precision(torch.float32, f"bfloat16 failed ({str(error).splitlines()[0]})")
-    return Precision(torch.bfloat16, f"the CPU has {units}")
+        return Precision(torch.float32, f"{half.name} failed ({str(error).splitlines()[0]})")
+    if not apart <= BF16_TOLERANCE:  # float16 may overflow to NaN
+        return Precision(torch.float32, f"{half.name} moves probabilities by {apart:.3f}")
+    return half

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,9 @@ from LungNoduleSegLib.errors import InputError, LungNoduleSegError, WeightsError
 from LungNoduleSegLib.inference import device as devices
 from LungNoduleSegLib.inference import precision as precisions
 from LungNoduleSegLib.inference.batches import BATCH, out_of_memory
+from LungNoduleSegLib.inference.copies import PlainCopies
 from LungNoduleSegLib.inference.engine import TorchEngine, load_weights
+from LungNoduleSegLib.inference.graphs import Graphs, Recorded
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
 from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
 from LungNoduleSegLib.networks import MEMBERS, build, scaled
@@ -94,17 +98,17 @@ def test_no_tiles(build_engine):
 
 
 class Failing:
-    """Stands for `_forward`: memory runs out above so many tiles, and on every device but the allowed one."""
+    """Stands for `_begin`: memory runs out above so many tiles, and on every device but the allowed one."""
 
     def __init__(self, engine, most, devices=("cpu",), error=torch.OutOfMemoryError):
         self.engine, self.most, self.devices, self.error = engine, most, devices, error
-        self.forward, self.sizes = engine._forward, []
+        self.begin, self.sizes = engine._begin, []
 
     def __call__(self, x):
         self.sizes.append(len(x))
         if len(x) > self.most or self.engine.device not in self.devices:
             raise self.error("CUDA out of memory. Tried to allocate 20 GiB")
-        return self.forward(x)
+        return self.begin(x)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])
@@ -112,7 +116,7 @@ def test_batch_halves_when_memory_runs_out(build_engine, tiles, monkeypatch, err
     engine = build_engine(batch_size=8)
     expected = engine.predict(tiles)
     failing = Failing(engine, 2, error=error)
-    monkeypatch.setattr(engine, "_forward", failing)
+    monkeypatch.setattr(engine, "_begin", failing)
     np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-5)
     assert failing.sizes == [7, 4, 2, 2, 2, 1]
     assert engine.batch_size == 2
@@ -123,7 +127,7 @@ def test_a_full_gpu_gives_way_to_the_cpu(network, tiles, monkeypatch):
     engine = make(network, batch_size=4)
     expected = engine.predict(tiles)
     monkeypatch.setattr(engine, "_device", torch.device("cuda"))
-    monkeypatch.setattr(engine, "_forward", Failing(engine, 64))
+    monkeypatch.setattr(engine, "_begin", Failing(engine, 64))
     np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-4)
     assert engine.device == "cpu" and engine.batch_size == BATCH["cpu"]
     assert "going on with the CPU" in engine.warnings[-1]
@@ -131,9 +135,95 @@ def test_a_full_gpu_gives_way_to_the_cpu(network, tiles, monkeypatch):
 
 def test_a_full_cpu_says_so(build_engine, tiles, monkeypatch):
     engine = build_engine(batch_size=4)
-    monkeypatch.setattr(engine, "_forward", Failing(engine, 0))
+    monkeypatch.setattr(engine, "_begin", Failing(engine, 0))
     with pytest.raises(LungNoduleSegError, match="memory ran out on the CPU for a single tile"):
         engine.predict(tiles)
+
+
+class Late(PlainCopies):
+    """Copies as a GPU's, on the CPU: results lie in memory that the next call may overwrite until they are copied out,
+    and are there only when they are read. `log` is what was sent and read, by the tiles of it."""
+
+    parts = 4
+
+    def __init__(self):
+        super().__init__(torch.device("cpu"))
+        self.log = []
+
+    def send(self, x):
+        self.log.append(f"send {len(x)}")
+        return super().send(x)
+
+    def fetch(self, found):
+        held, array = found.clone(), np.full(found.shape, np.nan, np.float32)
+
+        def read():
+            self.log.append(f"read {len(array)}")
+            array[:] = held.numpy()
+            return array
+
+        return read
+
+
+def late(engine, graphs=False):
+    """The engine as on a GPU, with copies that are late and, if wanted, calls that are recorded."""
+
+    def recorder(compute, x):
+        found = compute(x)
+        return Recorded(x, found, lambda: found.copy_(compute(x)))
+
+    engine._copies = Late()
+    engine.parts = engine._copies.parts
+    if graphs:
+        engine._graphs = Graphs(engine._probability, engine._probe(), 1e-4, recorder, patience=0)
+    return engine
+
+
+def test_the_next_part_is_prepared_while_one_is_computed(network, tiles):
+    plain, engine = make(network, batch_size=2), late(make(network, batch_size=8))
+    assert engine.at_once == plain.at_once == 2
+    np.testing.assert_array_equal(engine.predict(tiles), plain.predict(tiles))
+    log = engine._copies.log
+    assert log == ["send 2", "send 2", "read 2", "send 2", "read 2", "send 1", "read 2", "read 1"]
+    assert "batches of 2" in engine.description
+
+
+def test_small_batches_are_repeated_from_graphs(network, tiles):
+    engine = late(make(network, batch_size=12), graphs=True)
+    np.testing.assert_allclose(engine.predict(tiles), make(network).predict(tiles), atol=1e-5)
+    assert sorted(engine._graphs._recorded) == [1, 3] and not engine._graphs.given_up
+
+
+def test_memory_that_runs_out_half_way_loses_nothing(network, tiles, monkeypatch):
+    engine = late(make(network, batch_size=16), graphs=True)
+    expected = make(network).predict(tiles)
+    engine.predict(tiles[:1])
+    begin, sizes = engine._begin, []
+
+    def second_fails(x):
+        sizes.append(len(x))
+        if len(sizes) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return begin(x)
+
+    monkeypatch.setattr(engine, "_begin", second_fails)
+    np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-5)
+    assert sizes == [4, 3, 2, 1]  # the first four are not computed again
+    assert engine.batch_size == 8 and engine.at_once == 2
+    assert engine._copies.log.count("read 4") == 1
+    assert engine.warnings[-1] == "Memory ran out on cpu; going on with batches of 2."
+
+
+def test_graphs_give_their_memory_back_when_it_runs_out(network, tiles, monkeypatch):
+    engine = late(make(network, batch_size=8), graphs=True)
+    engine.predict(tiles[:2])
+    graphs = engine._graphs
+    assert graphs._recorded
+    monkeypatch.setattr(engine, "_device", torch.device("cuda"))
+    monkeypatch.setattr(engine, "_begin", Failing(engine, 64))
+    engine.predict(tiles)
+    assert not graphs._recorded
+    assert engine._graphs is None and engine.parts == 1 and engine.device == "cpu"
 
 
 def test_other_errors_pass(build_engine, tiles, monkeypatch):
@@ -142,7 +232,7 @@ def test_other_errors_pass(build_engine, tiles, monkeypatch):
     def broken(x):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(engine, "_forward", broken)
+    monkeypatch.setattr(engine, "_begin", broken)
     with pytest.raises(RuntimeError, match="mat1"):
         engine.predict(tiles)
     assert not out_of_memory(RuntimeError("mat1")) and not out_of_memory(ValueError("out of memory"))
@@ -196,6 +286,20 @@ def test_bfloat16_only_with_instructions_for_it_and_only_if_it_stays_close(netwo
     assert "0.200" in precisions.choose_precision(network, tiles).reason
     with pytest.raises(ValueError, match="precision"):
         precisions.choose_precision(network, tiles, "double")
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 5), "float16"), ((6, 1), "float32")]
+)
+def test_half_formats_of_a_gpu(network, monkeypatch, capability, expected):
+    tiles = types.SimpleNamespace(device=torch.device("cuda"))
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(precisions, "difference", lambda *_: 0.001)
+    assert precisions.choose_precision(network, tiles).name == expected
+    for moved in (0.2, float("nan")):
+        monkeypatch.setattr(precisions, "difference", lambda *_, moved=moved: moved)
+        assert precisions.choose_precision(network, tiles).name == "float32"
 
 
 def test_description_says_what_was_chosen(network):
