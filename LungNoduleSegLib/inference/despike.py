@@ -12,6 +12,9 @@ EXCESS = 0.3
 300 HU). A scanner's point spread keeps anatomy below it; noise of sharp kernels reaches it now and then, and loses
 nothing."""
 
+SPIKE_HU = 300.0
+"""The same in HU, for tiles that are not normalised yet."""
+
 _AROUND = [(dj, di) for dj in (-1, 0, 1) for di in (-1, 0, 1) if (dj, di) != (0, 0)]
 
 
@@ -48,12 +51,14 @@ def without_spikes(tiles: NDArray, normalisation: Normalisation, *, min_range: f
     """
     tiles = np.asarray(tiles)
     planes = tiles.reshape(-1, *tiles.shape[-2:])
-    hit, clean = _cleaned(planes, normalise(planes, normalisation, min_range=min_range))
-    if not len(hit):
-        return tiles
-    out = planes.astype(np.float32)
-    out[hit] = clean
-    return out.reshape(tiles.shape)
+    return _replaced(tiles, *_cleaned(planes, normalise(planes, normalisation, min_range=min_range)))
+
+
+def spikes_replaced(tiles: NDArray, excess: float) -> NDArray:
+    """The same for tiles (..., h, w) in units in which a spike exceeds its neighbours by ``excess``."""
+    tiles = np.asarray(tiles)
+    planes = tiles.reshape(-1, *tiles.shape[-2:])
+    return _replaced(tiles, *_cleaned(planes, planes.astype(np.float32), excess))
 
 
 def normalise_without_spikes(
@@ -78,9 +83,19 @@ def normalise_without_spikes(
     return out.reshape(tiles.shape)
 
 
-def _cleaned(planes: NDArray, normalised: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Which slices of (m, h, w) have a spike, and these slices without, float32."""
-    at, near = spikes(normalised)
+def _replaced(tiles: NDArray, hit: NDArray[np.int64], clean: NDArray[np.float32]) -> NDArray:
+    if not len(hit):
+        return tiles
+    out = tiles.reshape(-1, *tiles.shape[-2:]).astype(np.float32)
+    out[hit] = clean
+    return out.reshape(tiles.shape)
+
+
+def _cleaned(
+    planes: NDArray, compared: NDArray[np.float32], excess: float = EXCESS
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Which slices of (m, h, w) have a spike, and these slices without, float32; ``compared`` is what is looked at."""
+    at, near = spikes(compared, excess)
     hit = np.unique(at[:, 0])
     row = np.searchsorted(hit, at[:, 0])
     clean = planes[hit].astype(np.float32)

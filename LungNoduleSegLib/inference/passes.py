@@ -8,38 +8,49 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from LungNoduleSegLib.inference.covering import cover, without_rim
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Monitor
 from LungNoduleSegLib.inference.regions import sparse_components
 from LungNoduleSegLib.inference.settings import SearchSettings
-from LungNoduleSegLib.inference.tiles import ProbabilityVolume, cover, gather
+from LungNoduleSegLib.inference.tiles import TILE_PX, ProbabilityVolume, gather
 
 _AROUND = np.ones((3, 3), bool)
 
 
-def first_places(lung: NDArray[np.bool_], step_mm: float, settings: SearchSettings, px: int) -> NDArray[np.int64]:
+def first_places(
+    lung: NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+    settings: SearchSettings,
+    px: int,
+    *,
+    rim_mm: float = 0.0,
+) -> NDArray[np.int64]:
     """Tiles of the first pass, (n, 3): slice, first row and column.
 
     Parameters
     ----------
     lung
         bool [k, j, i]: what must be searched.
-    step_mm
-        Distance of the CT's slices.
+    px
+        Height and width of a tile in pixels of the CT; the border that does not count grows with it.
+    rim_mm
+        Width of the rim of ``lung`` that needs no tile of its own.
     """
     occupied = np.flatnonzero(lung.any(axis=(1, 2)))
     if occupied.size == 0:
         return np.zeros((0, 3), np.int64)
     # The small excess lets 1.25 mm slices written as 1.2500001 be halved.
-    stride = max(1, int(settings.first_step_mm / step_mm + 1e-3))
+    stride = max(1, int(settings.first_step_mm / spacing_mm[0] + 1e-3))
     chosen = list(range(int(occupied[0]), int(occupied[-1]) + 1, stride))
     if chosen[-1] != occupied[-1]:
         chosen.append(int(occupied[-1]))
+    margin = round(settings.first_margin_px * px / TILE_PX)
     places = []
     for k in chosen:
         # A slice left out is searched by its neighbours, so they cover its lung too.
         around = lung[max(k - stride + 1, 0) : k + stride].any(axis=0)
-        tiles = cover(around, px=px, margin=settings.first_margin_px)
+        tiles = cover(without_rim(around, rim_mm, spacing_mm[1]), px=px, margin=margin)
         places.append(np.column_stack([np.full(len(tiles), k), tiles]))
     return np.concatenate(places)
 

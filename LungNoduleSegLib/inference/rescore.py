@@ -67,7 +67,12 @@ def screen(
 
 
 def resegment(
-    engine: Engine, ct: CT, component: Component, settings: SearchSettings, monitor: Monitor | None = None
+    engine: Engine,
+    ct: CT,
+    component: Component,
+    settings: SearchSettings,
+    scorer: CandidateScorer | None = None,
+    monitor: Monitor | None = None,
 ) -> Grown | None:
     """The final mask of a component, from crops centred on it over all its slices; None if nothing is left of it.
 
@@ -75,7 +80,7 @@ def resegment(
     low in the first view to be reported at any threshold is left at that.
     """
     grown = _followed(engine, ct, component, settings, monitor)
-    if grown is None or _provisional(ct, grown) < settings.least_score:
+    if grown is None or _hopeless(ct, component, grown, settings, scorer):
         return None
     others: tuple[View, ...] = VIEWS[1 : settings.views]
     if not others:
@@ -140,9 +145,13 @@ def _cut_at(peak: float, settings: SearchSettings) -> float:
     return min(settings.mask_threshold, max(float(peak) / 2, WEAKEST))
 
 
-def _provisional(ct: CT, grown: Grown) -> float:
-    _, mask = placed_mask(ct, grown)
-    return plain_score({**view_features(grown.slab.by_view, grown.mask), **shape_features(mask, ct.spacing_mm)})
+def _hopeless(
+    ct: CT, component: Component, grown: Grown, settings: SearchSettings, scorer: CandidateScorer | None
+) -> bool:
+    features = candidate_features(ct, component, grown)
+    if plain_score(features) < settings.least_score:
+        return True
+    return scorer is not None and scorer(features) < settings.least_probability
 
 
 def candidate_features(ct: CT, component: Component | None, grown: Grown) -> dict[str, float]:

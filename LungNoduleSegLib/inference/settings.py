@@ -19,6 +19,11 @@ class SearchSettings:
     first_step_mm
         Slices of the first pass lie at most this far apart; with thin slices it leaves some out. Every second slice of
         2.5 mm lost two of the 13 nodules of LIDC-IDRI-0181, 0001 and 0006, one of 4.6 mm and a faint one.
+    first_pixel_mm
+        Pixels of the first pass are enlarged to this where they are smaller, so that fewer tiles cover the lungs.
+    first_rim_mm
+        Width of the rim of the lung mask that needs no tile of its own: the mask is 10 mm larger than the lungs, and
+        what sits on them reaches further in.
     first_threshold
         Probability from which on a pixel of the first pass is looked at again.
     second_margin_px
@@ -35,6 +40,8 @@ class SearchSettings:
         Components that are segmented anew, the best of the screening.
     least_score
         Plain score below which a candidate is dropped after the first view.
+    least_probability
+        The same for the probability that a fitted scorer gives after the first view.
     mask_threshold
         Probability at which the final mask is cut.
     min_mm
@@ -43,6 +50,8 @@ class SearchSettings:
 
     first_margin_px: int = 8
     first_step_mm: float = 2.5
+    first_pixel_mm: float = 0.8
+    first_rim_mm: float = 6.0
     first_threshold: float = 0.15
     second_margin_px: int = 40
     smoothing_mm: float = 1.0
@@ -53,6 +62,7 @@ class SearchSettings:
     views: int = 4
     max_candidates: int = 40
     least_score: float = 0.03
+    least_probability: float = 0.05
     mask_threshold: float = 0.5
     min_mm: float = 2.0
 
@@ -70,8 +80,11 @@ class SearchSettings:
             expect(1 <= getattr(self, name) <= 8, name, "in 1..8")
         for name in ("first_step_mm", "min_mm"):
             expect(getattr(self, name) > 0, name, "positive")
+        expect(0 <= self.first_pixel_mm <= 1.5, "first_pixel_mm", "in 0..1.5")
+        expect(0 <= self.first_rim_mm < 10, "first_rim_mm", "in 0..10")
         expect(self.smoothing_mm >= 0, "smoothing_mm", "at least 0")
-        expect(0.0 <= self.least_score < 1.0, "least_score", "in 0..1")
+        for name in ("least_score", "least_probability"):
+            expect(0.0 <= getattr(self, name) < 1.0, name, "in 0..1")
         expect(self.max_candidates >= 1, "max_candidates", "at least 1")
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,43 +51,6 @@ def gaussian_window(px: int = TILE_PX) -> NDArray[np.float32]:
     window = np.outer(line, line).astype(np.float32)
     window.flags.writeable = False
     return window
-
-
-def cover(mask: NDArray[np.bool_], *, px: int = TILE_PX, margin: int = 16) -> NDArray[np.int64]:
-    """Few tiles whose cores hold every pixel of a mask.
-
-    Parameters
-    ----------
-    mask
-        bool [j, i] of one slice.
-    margin
-        Border of a tile that does not count: at an image's edge a network lacks context.
-
-    Returns
-    -------
-    (n, 2) int64: row and column of each tile's first pixel; may be negative.
-    """
-    core = px - 2 * margin
-    places = []
-    for j0, j1 in _spans(mask.any(axis=1), core):
-        needed = mask[j0:j1].any(axis=0)
-        places += [((j0 + j1 - px) // 2, (i0 + i1 - px) // 2) for i0, i1 in _spans(needed, core)]
-    return np.array(places, dtype=np.int64).reshape(-1, 2)
-
-
-def _spans(needed: NDArray[np.bool_], size: int) -> list[tuple[int, int]]:
-    """Half-open spans of at most ``size`` that hold every true element; a run is split evenly."""
-    where = np.flatnonzero(needed)
-    spans: list[tuple[int, int]] = []
-    while where.size:
-        # What can be shared by one row of spans without a gap of more than `size` goes together.
-        gaps = np.flatnonzero(np.diff(where) > size)
-        run, where = (where, where[:0]) if gaps.size == 0 else (where[: gaps[0] + 1], where[gaps[0] + 1 :])
-        first, stop = int(run[0]), int(run[-1]) + 1
-        count = -(-(stop - first) // size)
-        edges = np.linspace(first, stop, count + 1).round().astype(int)
-        spans += [(int(a), int(b)) for a, b in pairwise(edges) if needed[a:b].any()]
-    return spans
 
 
 class ProbabilityVolume:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.candidate import Candidate, without_doubles
+from LungNoduleSegLib.inference.coarse import CoarseEngine, native_px
 from LungNoduleSegLib.inference.components import components
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Cancel, Monitor, Progress
@@ -107,10 +108,14 @@ def search(
     inner = lung_axial[box]
     spacing = ct_axial.spacing_mm
     px = engine.tile_px
+    first_px = native_px(px, spacing[2], settings.first_pixel_mm)
+    first_engine = engine if first_px == px else CoarseEngine(engine, first_px)
 
     monitor.stage(0.06, 0.55, "Searching the lungs")
-    places = first_places(inner, spacing[0], settings, px) + volume.offset_kji
-    run_tiles(engine, ct_axial.hu, places, volume, monitor)
+    # The rim of a mask that was given, or cut off by a box, is not the generous rim of our own.
+    rim_mm = settings.first_rim_mm if lung is None and roi is None else 0.0
+    places = first_places(inner, spacing, settings, first_px, rim_mm=rim_mm) + volume.offset_kji
+    run_tiles(first_engine, ct_axial.hu, places, volume, monitor)
     clock.lap("first_pass")
 
     monitor.stage(0.55, 0.7, "Looking closer")
@@ -130,7 +135,7 @@ def search(
     spread: list[SpreadBox] = []
     for n, (_, component) in enumerate(kept):
         monitor.step(n / len(kept))
-        grown = resegment(engine, ct_axial, component, settings)
+        grown = resegment(engine, ct_axial, component, settings, scorer)
         if grown is None:
             continue
         if uncertainty:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from LungNoduleSegLib.inference.tiles import ProbabilityVolume, cover, gather, gaussian_window
+from LungNoduleSegLib.inference.tiles import ProbabilityVolume, gather, gaussian_window
 
 
 def volume(shape=(4, 200, 150)):
@@ -42,29 +40,6 @@ def test_gather_clips_padding_and_metal():
     hu = np.array([-32768, 32767], np.int16).repeat(128 * 64).reshape(1, 128, 128)
     tile = gather(hu, np.zeros((1, 3), int), slices=1)
     assert tile.min() == -1024 and tile.max() == 3071
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(0, 40))
-def test_cover_holds_every_pixel_in_a_core(seed, blobs, margin):
-    rng = np.random.default_rng(seed)
-    mask = np.zeros((300, 260), bool)
-    for _ in range(blobs):
-        j, i, h, w = rng.integers(0, 250), rng.integers(0, 220), rng.integers(1, 200), rng.integers(1, 200)
-        mask[j : j + h, i : i + w] = True
-    seen = np.zeros_like(mask)
-    for j, i in cover(mask, margin=margin):
-        rows = slice(max(j + margin, 0), max(j + 128 - margin, 0))
-        seen[rows, max(i + margin, 0) : max(i + 128 - margin, 0)] = True
-    assert not (mask & ~seen).any()
-
-
-def test_cover_of_two_lungs_needs_fewer_tiles_than_their_box():
-    mask = np.zeros((512, 512), bool)
-    mask[150:350, 60:180] = mask[150:350, 330:450] = True
-    # Two columns of 120 px and 3 rows of 200 px in cores of 96 px: 2 x 2 x 3, with nothing in the gap of 150 px.
-    assert len(cover(mask)) == 12
-    assert len(cover(np.zeros((50, 50), bool))) == 0
 
 
 def test_gaussian_window():

@@ -155,13 +155,43 @@ def test_a_scorer_gives_the_probability(scene, found):
     assert candidates[0].probability == pytest.approx(small_first(candidates[0].features))
 
 
+def test_what_no_threshold_would_report_is_seen_once_only(scene, found):
+    ct, lung = scene
+    large_only = CandidateScorer(("diameter_mm",), (8.0,), (1.0,), (2.5,), 0.0)  # 5 mm: .0006, 8 mm: .5, 12 mm: 1
+    result = search(OracleEngine(), ct, lung=lung, scorer=large_only)
+    assert [round(c.diameter_mm) for c in result.candidates] == [12, 8]
+    assert result.counts["candidate_tiles"] < found.counts["candidate_tiles"]
+    everything = SearchSettings(least_probability=0.0)
+    assert len(search(OracleEngine(), ct, everything, lung=lung, scorer=large_only).candidates) == 3
+
+
+def test_small_pixels_are_enlarged_for_the_first_pass():
+    balls = [(12, 150, 80, 4.0, 40), (25, 120, 220, 6.0, 50)]
+    ct, lung = thorax(shape=(32, 300, 300), spacing=(2.5, 0.55, 0.55), balls=balls)
+    coarse = search(OracleEngine(), ct, lung=lung)
+    native = search(OracleEngine(), ct, SearchSettings(first_pixel_mm=0.0), lung=lung)
+    assert coarse.counts["first_tiles"] < 0.75 * native.counts["first_tiles"]
+    for result in (coarse, native):
+        assert len(result.candidates) == 2 and all(match(ct, result.candidates, ball) > 0.95 for ball in balls)
+
+
+def test_the_rim_of_our_own_lung_mask_needs_no_tiles(monkeypatch):
+    ct, lung = thorax(balls=[BALLS[0], BALLS[2]])
+    lung[:] = False
+    lung[2:30, 60:160, 20:138] = True  # 118 px: a tile's core of 112 holds it without its rim only
+    monkeypatch.setattr("LungNoduleSegLib.ct.lung_mask", lambda _: lung)
+    own, given = (search(OracleEngine(), ct, lung=mask) for mask in (None, lung))
+    assert own.counts["first_tiles"] < given.counts["first_tiles"]
+    assert all(match(ct, own.candidates, ball) > 0.97 for ball in (BALLS[0], BALLS[2]))
+
+
 def test_thin_slices_are_searched_in_steps():
     balls = [(30, 100, 60, 3.0, 50)]
     ct, lung = thorax(shape=(60, 220, 220), spacing=(1.0, 0.8, 0.8), balls=balls)
     engine = OracleEngine()
     result = search(engine, ct, lung=lung)
     assert match(ct, result.candidates, balls[0]) > 0.97
-    places = first_places(lung, 1.0, SearchSettings(first_step_mm=2.5), 128)
+    places = first_places(lung, (1.0, 0.8, 0.8), SearchSettings(first_step_mm=2.5), 128)
     chosen = np.unique(places[:, 0])
     assert np.diff(chosen)[:-1].tolist() == [2] * (len(chosen) - 2) and chosen[-1] == 56
 
@@ -219,7 +249,8 @@ def test_smoothing_is_in_mm():
 
 
 @pytest.mark.parametrize(
-    "change", [{"low": 0.5}, {"high": 1.5}, {"views": 9}, {"first_margin_px": 64}, {"max_candidates": 0}]
+    "change", [{"low": 0.5}, {"high": 1.5}, {"views": 9}, {"first_margin_px": 64}, {"first_pixel_mm": 2.0},
+     {"first_rim_mm": 10.0}, {"least_probability": 1.0}, {"max_candidates": 0}]
 )
 def test_settings_are_checked(change):
     with pytest.raises(ValueError, match="Expected"):

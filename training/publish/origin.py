@@ -76,7 +76,8 @@ def series_by_side(
 
     A case without such a UID gets one that is made of its name.
     """
-    seen: dict[str, set[str]] = {"train": {s.series for s in sources.scans() if s.patient not in leave_out}, "validation": set()}
+    trained = {s.series for s in sources.scans() if s.patient not in leave_out}
+    seen: dict[str, set[str]] = {"train": trained, "validation": set()}
     for patient, series in zip(crops.patients, crops.series):
         part = side(str(patient))
         if part in seen and not (part == "train" and patient in leave_out):

@@ -15,7 +15,7 @@ from LungNoduleSegLib.networks import NetworkConfig, member, scaled
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, disc_crops, made_scan
 from training.data.sampling import Sampler, SamplingConfig
 from training.engine import checkpoint
-from training.engine.batches import Prefetched
+from training.engine.batches import Prefetched, crops_of_run
 from training.engine.config import EngineConfig, RunConfig
 from training.engine.trainer import Trainer
 from training.engine.validation import OnDevice, central, validation_index
@@ -214,6 +214,21 @@ def test_validation_looks_at_the_window_that_the_network_takes(crops, tmp_path):
     assert probability.shape == (3, 64, 64)
     expected = figures_of(probability, middle, index)["iou_pos"].value
     assert trainer.validate()["iou_pos"]["value"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_patients_left_out_train_nothing_and_still_validate():
+    crops = disc_crops((TRAIN, VALIDATION), nodules_each=1)
+    run = crops_of_run(crops, "patient", (TRAIN, VALIDATION))
+    assert len(crops.on_side("train")) and not len(run.on_side("train"))
+    np.testing.assert_array_equal(run.on_side("validation"), crops.on_side("validation"))
+
+
+def test_scans_of_patients_left_out_are_not_loaded(tmp_path):
+    scan = made_scan((4, 128, 128))
+    kept = made_scan((4, 128, 128), patient="another")
+    crops = disc_crops((TRAIN, VALIDATION), nodules_each=1)
+    trainer = Trainer(replace(SMALL, leave_out=(scan.patient,)), crops, [scan, kept], tmp_path)
+    assert trainer.sampler.scans == [kept]
 
 
 @pytest.mark.parametrize("protocol", ["patient", "slice"])

@@ -15,9 +15,11 @@ from LungNoduleSegLib.inference.normalise import Normalisation
 from Testing.training.engine.two_processes import BATCH, config
 from Testing.training.synthetic import TRAIN, VALIDATION, disc_crops, made_scan
 from training.cli.runs import train_run
+from training.data.split import side
 from training.engine import checkpoint
 
 ROOT = Path(__file__).resolve().parents[3]
+OTHER_TRAIN = next(f"LIDC-IDRI-{n:04d}" for n in range(2, 100) if side(f"LIDC-IDRI-{n:04d}") == "train")
 SMALL = replace(config(1), samples=2 * BATCH, validate_every=0, mine_every=0)
 
 
@@ -64,6 +66,27 @@ def test_a_shipped_model_of_another_preprocessing_is_refused(tmp_path):
     narrow = replace(SMALL, normalisation=Normalisation("minmax"))
     with pytest.raises(InputError, match="its weights expect images by"):
         train_run(narrow, MadeUp(tmp_path), "third", from_model="model-2-compact")
+
+
+def test_patients_that_are_left_out(tmp_path, capsys):
+    sources = MadeUp(tmp_path)
+    with pytest.raises(InputError, match=r"no patient to leave out is called Nobody.*such as LIDC-IDRI-0001"):
+        train_run(replace(SMALL, leave_out=("Nobody",)), sources, "first")
+    # Of another case with the same nodules: something has to be left to train on.
+    two = TwoPatients(tmp_path)
+    without = replace(SMALL, leave_out=(TRAIN,))
+    train_run(without, two, "first")
+    train_run(without, two, "second", init="first")
+    train_run(replace(SMALL, seed=1), two, "third", init="first")
+    with pytest.raises(InputError, match=f"may have seen {TRAIN}"):
+        train_run(without, two, "fourth", init="third")
+    with pytest.raises(InputError, match=f"left out {TRAIN}, not nobody"):
+        train_run(SMALL, two, "first")
+
+
+class TwoPatients(MadeUp):
+    def crops(self):
+        return disc_crops((TRAIN, OTHER_TRAIN, VALIDATION), nodules_each=1, slices=3)
 
 
 @pytest.mark.slow

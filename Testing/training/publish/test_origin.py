@@ -15,11 +15,13 @@ from training.publish.origin import (
     START_FILE,
     UNPREPARED,
     as_uid,
+    check_not_seen,
     data_text,
     forget_start,
     is_lidc,
     parent_of,
     series_by_side,
+    series_of,
     write_start,
 )
 from training.sources import Sources
@@ -50,6 +52,16 @@ def test_series_of_the_first_weights_are_seen_too(sources):
     assert series_by_side(crops, sources, MODEL) == {"train": ["1.2.0", "1.9"], "validation": ["1.2.1", "1.8"]}
     found = series_by_side(replace(crops, series=np.full(len(crops.series), "case:a")), sources)
     assert found == {"train": [as_uid("case:a")], "validation": []}, "what trained is no validation"
+
+
+def test_series_left_out_are_not_named_as_seen(sources):
+    crops = disc_crops((TRAIN, VALIDATION, TEST), nodules_each=1)
+    assert series_by_side(crops, sources, leave_out=(TRAIN,)) == {"train": [], "validation": ["1.2.1"]}
+    left_out = series_of((TRAIN,), crops, [])
+    assert left_out == {"1.2.0"}
+    check_not_seen(MODEL, left_out, sources.cache)
+    with pytest.raises(InputError, match=r"trained on 1 of the series that this run leaves out, such as 1\.9"):
+        check_not_seen(MODEL, left_out | {"1.9"}, sources.cache)
 
 
 def test_the_model_behind_the_first_of_several_runs(sources):
