@@ -178,7 +178,7 @@ def test_small_pixels_are_enlarged_for_the_first_pass():
 def test_the_rim_of_our_own_lung_mask_needs_no_tiles(monkeypatch):
     ct, lung = thorax(balls=[BALLS[0], BALLS[2]])
     lung[:] = False
-    lung[2:30, 60:160, 20:138] = True  # 118 px: a tile's core of 112 holds it without its rim only
+    lung[2:30, 60:160, 20:136] = True  # 116 px: a tile's core of 112 holds it without its rim only
     monkeypatch.setattr("LungNoduleSegLib.ct.lung_mask", lambda _: lung)
     own, given = (search(OracleEngine(), ct, lung=mask) for mask in (None, lung))
     assert own.counts["first_tiles"] < given.counts["first_tiles"]
