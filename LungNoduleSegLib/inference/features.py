@@ -26,6 +26,7 @@ FEATURES = (
     "shell_hu",
     "contrast_hu",
     "shell_dense",
+    "attached",
     "lung_share",
 )
 """Names of the features, in order.
@@ -35,11 +36,18 @@ percentile and standard deviation over the views of the mean probability inside.
 volume. elongation: root of largest to smallest principal variance. slices: extent across slices in mm over
 diameter_mm. fill: share of its box. mean_hu, spread_hu: HU inside. shell_hu: mean HU of the shell 1.5 to 4 mm outside.
 contrast_hu: mean inside minus shell. shell_dense: share of the shell above -400 HU, so of attached vessels and wall.
-lung_share: share inside of the lungs, closed over what stands in or on them: low for vessels of the mediastinum.
+attached: share of the shell 1 to 2.5 mm outside that is denser than half-way from lung to what is inside: large for a
+part of a vessel, wall or fissure that goes on. lung_share: share inside of the lungs, closed over what stands in or on
+them: low for vessels of the mediastinum.
 """
 
 SHELL_MM = (1.5, 4.0)
 DENSE_HU = -400
+
+NEAR_SHELL_MM = (1.0, 2.5)
+LUNG_HU = -850
+SMOOTHING_MM = 0.5
+"""Standard deviation of the smoothing before the near shell is looked at: a sharp kernel's noise is no tissue."""
 
 
 def view_features(by_view: NDArray[np.float32], mask: NDArray[np.bool_]) -> dict[str, float]:
@@ -100,7 +108,17 @@ def hu_features(
         "shell_hu": float(around.mean()),
         "contrast_hu": float(inner.mean() - around.mean()),
         "shell_dense": float((around > DENSE_HU).mean()),
+        "attached": _attached(values, region, far, spacing_mm),
     }
+
+
+def _attached(
+    hu: NDArray[np.float32], region: NDArray[np.bool_], far_mm: NDArray[np.float64], spacing_mm: tuple[float, ...]
+) -> float:
+    smooth = ndimage.gaussian_filter(hu, [SMOOTHING_MM / s for s in spacing_mm])
+    shell = smooth[(far_mm > NEAR_SHELL_MM[0]) & (far_mm <= NEAR_SHELL_MM[1])]
+    half_way = (float(np.percentile(smooth[region], 75)) + LUNG_HU) / 2
+    return float((shell > half_way).mean()) if shell.size else 0.0
 
 
 def lung_features(ct: CT, offset_kji: tuple[int, int, int], mask: NDArray[np.bool_]) -> dict[str, float]:

@@ -74,6 +74,10 @@ def test_features_of_a_ball_in_lung_and_at_the_wall():
     hu[ball] = 50
     wall = hu_features(hu, (5, 15, 15), ball[box], spacing)
     assert 0.1 < wall["shell_dense"] < 0.5
+    # The near shell lies against the wall as far as the ball does; a faint ball's wall is denser than it all the same.
+    assert free["attached"] == 0 and 0.15 < wall["attached"] < 0.6
+    hu[ball] = -500
+    assert hu_features(hu, (5, 15, 15), ball[box], spacing)["attached"] == pytest.approx(wall["attached"], abs=0.15)
     shape = shape_features(ball[box], spacing)
     assert shape["elongation"] == pytest.approx(1, abs=0.01) and shape["diameter_mm"] == pytest.approx(10, abs=0.3)
     assert shape["fill"] == pytest.approx(np.pi / 6, abs=0.15)

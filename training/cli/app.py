@@ -7,7 +7,7 @@ import sys
 import typer
 
 from LungNoduleSegLib.errors import LungNoduleSegError
-from training.cli import data, evaluate, facts, models, page, report, runs, study
+from training.cli import data, evaluate, facts, folds, models, page, report, runs, study
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train the networks on LIDC-IDRI.")
 for command in (
@@ -22,6 +22,7 @@ for command in (
     models.scans,
     page.page,
     evaluate.evaluate,
+    folds.folds,
     study.study,
     report.report,
     report.cases,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from LungNoduleSegLib.ct import CT
-from LungNoduleSegLib.inference.candidate import Candidate
+from LungNoduleSegLib.segmenter.result import Result
 from LungNoduleSegLib.segmenter.segmenter import MIN_DIAMETER_MM, Segmenter
 from training.evaluate.luna16 import UNKNOWN_DIAMETER_MM, annotated_lps, detections, to_lps
 from training.evaluate.places import Place, open_place
@@ -81,8 +81,13 @@ def settings_of(segmenter: Segmenter, marks: Path | None) -> Settings:
     sha256 = "" if segmenter.card is None else segmenter.card.sha256 or ""
     return Settings(
         segmenter.name or type(segmenter.engine).__name__, sha256, segmenter.default_threshold, MIN_DIAMETER_MM,
-        "" if marks is None else hashlib.sha256(marks.read_bytes()).hexdigest(),
+        marks_sha256(marks),
     )  # fmt: skip
+
+
+def marks_sha256(marks: Path | None) -> str:
+    """Of a table of marks; "" without one."""
+    return "" if marks is None else hashlib.sha256(marks.read_bytes()).hexdigest()
 
 
 def examine(segmenter: Segmenter, place: Place, marks: Path | None) -> Record:
@@ -97,16 +102,14 @@ def examine(segmenter: Segmenter, place: Place, marks: Path | None) -> Record:
     settings = settings_of(segmenter, marks)
     start = time.perf_counter()
     everything = segmenter.segment(ct, threshold=0.0, min_diameter_mm=settings.min_diameter_mm)
-    seconds = time.perf_counter() - start
-    result = everything.at(settings.threshold)
+    return record_of(settings, place, ct, truth, everything, time.perf_counter() - start)
+
+
+def record_of(settings: Settings, place: Place, ct: CT, truth: Truth, everything: Result, seconds: float) -> Record:
+    """The record of a scan whose candidates are all in ``everything``, whatever its threshold."""
+    result = everything.at(settings.threshold, min_diameter_mm=settings.min_diameter_mm)
     figures = judge(result.labels, {n.label: n.probability for n in result.nodules}, truth)
     kept = [c for c in everything.candidates if c.diameter_mm >= settings.min_diameter_mm]
-    return _record(settings, place, ct, truth, figures, kept, seconds)
-
-
-def _record(
-    settings: Settings, place: Place, ct: CT, truth: Truth, figures: ScanFigures, kept: list[Candidate], seconds: float
-) -> Record:
     found = match(detections(kept, truth, ct))
     centres, diameters = annotated_lps(truth, ct)
     relevant = np.array([n.readers >= RELEVANT_READERS for n in truth.nodules], dtype=bool)

@@ -82,13 +82,28 @@ def evaluate_source(
     if not records:
         raise InputError("none of the scans could be evaluated", path=source, remedy=skipped[-1])
     groups = {p: group_of(p, segmenter.card, annotated) for p in {r.patient for r in records}}
-    summary = {
+    about = {
         "model": _model(segmenter.card) | asdict(settings),
         "source": str(source),
         "marks": None if table_of_marks is None else table_of_marks.name,
-        "conventions": CONVENTIONS,
         "scans_annotated_in_all": len(annotated),
         "skipped": skipped,
+    }
+    return write_tables(output, about, records, groups)
+
+
+def write_tables(
+    output: Path, about: dict[str, object], records: list[Record], groups: dict[str, str]
+) -> dict[str, object]:
+    """Write ``summary.json`` and the tables of records; ``groups`` gives the group of each patient.
+
+    Returns
+    -------
+    What ``summary.json`` holds: ``about``, and the figures of each group.
+    """
+    summary = {
+        **about,
+        "conventions": CONVENTIONS,
         "without_world_coordinates": sorted(r.patient for r in records if not r.world),
         "groups": {
             name: summarise(members)
@@ -96,7 +111,7 @@ def evaluate_source(
             if (members := [r for r in records if groups[r.patient] == name])
         },
     }
-    _write_tables(output, records, groups)
+    _write_rows(output, records, groups)
     text = json.dumps(summary, indent=2)
     write(output / "summary.json", text)
     return json.loads(text)
@@ -106,7 +121,7 @@ def _model(card: Card | None) -> dict[str, object]:
     return {} if card is None else {"version": card.version, "title": card.title}
 
 
-def _write_tables(output: Path, records: list[Record], groups: dict[str, str]) -> None:
+def _write_rows(output: Path, records: list[Record], groups: dict[str, str]) -> None:
     names = [f.name for f in fields(NoduleRow)]
     columns = ("seriesuid", "group", "coordX", "coordY", "coordZ", *names)
     rows = []

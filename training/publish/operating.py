@@ -114,7 +114,16 @@ def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 
     """
     card, segmenter = plain_scoring(name, folder)
     scans, about = judged_candidates(segmenter, sources, most)
-    scores = two_fold_scores(scans)
+    card = with_scorer(card, scans, two_fold_scores(scans), about)
+    card.write(folder / f"{name}.json")
+    return card
+
+
+def with_scorer(card: Card, scans: list[JudgedScan], scores: list[np.ndarray], about: str) -> Card:
+    """The card with a scorer fitted on all the scans, and with operating points and calibration by their ``scores``.
+
+    ``about`` says on what scans, and who had seen them.
+    """
     curve = operating_curve(scans, scores)
     points = operating_points(curve, FALSE_PER_SCAN)
     for point in points:
@@ -123,9 +132,7 @@ def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 
     card = with_operating_points(card, fit_scorer(scans).to_dict(), points)
     reliability = candidate_reliability(scans, scores, about)
     metrics = {**card.to_dict()["metrics"], **({"candidates": {"calibration": reliability}} if reliability else {})}
-    card = replace(card, metrics=metrics)
-    card.write(folder / f"{name}.json")
-    return card
+    return replace(card, metrics=metrics)
 
 
 @dataclass(frozen=True, eq=False)

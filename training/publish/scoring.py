@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,14 +99,22 @@ def fit_scorer(scans: list[JudgedScan], features: tuple[str, ...] = SCORER_FEATU
     return CandidateScorer(features, tuple(mean), tuple(scale), tuple(best[:-1]), float(best[-1]))
 
 
-def two_fold_scores(scans: list[JudgedScan], features: tuple[str, ...] = SCORER_FEATURES) -> list[np.ndarray]:
-    """Scores of each scan's candidates by a scorer fitted on the other half of the scans.
+def two_fold_scores(
+    scans: list[JudgedScan], features: tuple[str, ...] = SCORER_FEATURES, folds: Sequence[int] | None = None
+) -> list[np.ndarray]:
+    """Scores of each scan's candidates by a scorer that was fitted on the scans of the other folds.
 
-    The network itself has seen all of them in training; only the scorer has not.
+    Parameters
+    ----------
+    folds
+        Fold of each scan; two by turns if not given. Whether the network saw the scans is another matter.
     """
-    halves = [scans[0::2], scans[1::2]]
-    fitted = [fit_scorer(half, features) for half in halves[::-1]]
-    return [np.array([fitted[n % 2](c.features) for c in scan.candidates]) for n, scan in enumerate(scans)]
+    numbers = [n % 2 for n in range(len(scans))] if folds is None else list(folds)
+    fitted = {
+        fold: fit_scorer([scan for scan, other in zip(scans, numbers) if other != fold], features)
+        for fold in set(numbers)
+    }
+    return [np.array([fitted[n](c.features) for c in scan.candidates]) for scan, n in zip(scans, numbers)]
 
 
 def operating_curve(scans: list[JudgedScan], scores: list[np.ndarray]) -> list[dict[str, float | int]]:
