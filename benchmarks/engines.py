@@ -72,7 +72,7 @@ def _network(model: str) -> tuple[Any, dict[str, Any]]:
 def _eager(config: Any, state: dict[str, Any], threads: int) -> Any:
     import torch
 
-    from LungNoduleSegLib.inference.engine import load_weights
+    from LungNoduleSegLib.inference.engines.torch_engine import load_weights
     from LungNoduleSegLib.networks import build
 
     torch.set_num_threads(threads)
@@ -88,7 +88,7 @@ def _eager(config: Any, state: dict[str, Any], threads: int) -> Any:
 
 def _library(name: str) -> Any:
     def load(config: Any, state: dict[str, Any], threads: int) -> Any:
-        from LungNoduleSegLib.inference.choose import make_engine
+        from LungNoduleSegLib.inference.engines.choose import make_engine
 
         return make_engine(config, state, engine=name, device="cpu", precision="float32", threads=threads)._forward
 
@@ -98,8 +98,8 @@ def _library(name: str) -> Any:
 def _openvino(config: Any, state: dict[str, Any], threads: int) -> Any:
     import openvino
 
-    from LungNoduleSegLib.inference.fold import fold_state
-    from LungNoduleSegLib.inference.onnx_graph import onnx_model
+    from LungNoduleSegLib.inference.engines.fold import fold_state
+    from LungNoduleSegLib.inference.engines.onnx_graph import onnx_model
 
     core = openvino.Core()
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}

@@ -53,7 +53,7 @@ def _computed(job: dict[str, Any]) -> dict[str, Any]:
     """One tile in every way, and throughput."""
     import torch
 
-    from LungNoduleSegLib.inference.graphs import PATIENCE
+    from LungNoduleSegLib.inference.engines.graphs import PATIENCE
     from LungNoduleSegLib.segmenter.load import engine_of
     from LungNoduleSegLib.weights import find
 
@@ -95,7 +95,7 @@ def _network(model: str) -> tuple[Any, dict[str, Any]]:
 def _eager(config: Any, state: dict[str, Any], device: Any, repeats: int) -> float:
     import torch
 
-    from LungNoduleSegLib.inference.engine import load_weights
+    from LungNoduleSegLib.inference.engines.torch_engine import load_weights
     from LungNoduleSegLib.networks import build
 
     network = build(config).eval()
@@ -139,7 +139,7 @@ def _throughput(engine: Any, batch: int, device: Any, repeats: int) -> dict[str,
     import numpy as np
     import torch
 
-    from LungNoduleSegLib.inference.batches import out_of_memory
+    from LungNoduleSegLib.inference.engines.batches import out_of_memory
 
     found: dict[str, Any] = {"batch": batch}
     if device.type == "cuda":

@@ -117,7 +117,7 @@ def _confirmed(packages, parent):
             "This can take minutes, in which Slicer may not react."
         ).format(packages=titles(packages))
         return packages if slicer.util.confirmOkCancelDisplay(question, _("Install packages"), parent) else []
-    from LungNoduleSegLib.inference.cores import nvidia_driver
+    from LungNoduleSegLib.inference.engines.cores import nvidia_driver
 
     others = [name for name in packages if name != "onnxruntime"]
     said = [

@@ -14,7 +14,7 @@ from typing import Any
 
 from LungNoduleSegLib.client.requirements import BROUGHT_BY_SLICER, ENGINES, REQUIREMENTS, missing_engine
 from LungNoduleSegLib.errors import Cancelled, LungNoduleSegError
-from LungNoduleSegLib.inference.cores import nvidia_driver, usable_cores
+from LungNoduleSegLib.inference.engines.cores import nvidia_driver, usable_cores
 
 _REPEATS = 3
 """Batches that are timed after a first one; the fastest counts, because the machine does other things too."""
@@ -133,7 +133,7 @@ def _cpu_name() -> str:
 
 
 def _devices(torch: Any) -> list[dict[str, Any]]:
-    from LungNoduleSegLib.inference.device import available, failure
+    from LungNoduleSegLib.inference.engines.device import available, failure
 
     def tried(name: str, title: str) -> dict[str, Any]:
         reason = failure(torch.device(name))

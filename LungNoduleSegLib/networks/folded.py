@@ -29,7 +29,7 @@ class MergedFusion(nn.Module):
 
 
 class FoldedResidualUNet(ResidualUNet):
-    """A residual U-Net that takes the weights of :func:`~LungNoduleSegLib.inference.fold.fold_state`."""
+    """A residual U-Net that takes the weights of :func:`~LungNoduleSegLib.inference.engines.fold.fold_state`."""
 
     def __init__(self, config: NetworkConfig):
         super().__init__(config)

@@ -8,7 +8,7 @@ from LungNoduleSegLib.errors import WeightsError
 from LungNoduleSegLib.segmenter.segmenter import Segmenter
 
 if TYPE_CHECKING:
-    from LungNoduleSegLib.inference.batches import BatchEngine
+    from LungNoduleSegLib.inference.engines.batches import BatchEngine
     from LungNoduleSegLib.weights import Card
 
 DEFAULT_MODEL = "model-2-compact"
@@ -56,8 +56,8 @@ def load_segmenter(
 
 def engine_of(card: Card, state: dict[str, Any], **options: Any) -> BatchEngine:
     """An engine for the network that a card describes, with these weights; options are those of `make_engine`."""
-    from LungNoduleSegLib.inference.choose import make_engine
-    from LungNoduleSegLib.inference.engine import check_fit
+    from LungNoduleSegLib.inference.engines.choose import make_engine
+    from LungNoduleSegLib.inference.engines.fit import check_fit
     from LungNoduleSegLib.inference.normalise import Normalisation
     from LungNoduleSegLib.networks import NetworkConfig, state_shapes
     from LungNoduleSegLib.weights import checks

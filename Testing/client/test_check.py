@@ -12,7 +12,7 @@ from LungNoduleSegLib.client import probe as probe_module
 from LungNoduleSegLib.client.check import DeviceReport, InstallationReport, start_check
 from LungNoduleSegLib.client.probe import _devices, probe
 from LungNoduleSegLib.errors import Cancelled
-from LungNoduleSegLib.inference import cores
+from LungNoduleSegLib.inference.engines import cores
 from Testing.client.fakes import last
 
 
@@ -112,7 +112,7 @@ def test_the_check_can_be_cancelled():
 def fake_torch(monkeypatch, *, cuda: str | None, available: bool, init=None) -> types.SimpleNamespace:
     import torch
 
-    from LungNoduleSegLib.inference import device
+    from LungNoduleSegLib.inference.engines import device
 
     monkeypatch.setattr(device, "available", lambda kind: kind == "cpu" or (kind == "cuda" and available))
     cards = types.SimpleNamespace(
@@ -141,7 +141,7 @@ def test_a_driver_that_fails_says_why(monkeypatch):
 
 
 def test_every_card_is_tried(monkeypatch):
-    from LungNoduleSegLib.inference import device
+    from LungNoduleSegLib.inference.engines import device
 
     torch = fake_torch(monkeypatch, cuda="12.6", available=True)
     monkeypatch.setattr(device, "failure", lambda what: "no kernel image" if str(what) == "cuda:1" else None)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.engine import TorchEngine
+from LungNoduleSegLib.inference.engines.torch_engine import TorchEngine
 from LungNoduleSegLib.networks import MEMBERS, build, scaled
 from LungNoduleSegLib.segmenter import Segmenter
 from Testing.inference.phantom import OracleEngine

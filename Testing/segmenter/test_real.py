@@ -7,8 +7,8 @@ import pytest
 
 from LungNoduleSegLib.ct import lung_mask, read_ct
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.engines.precision import BF16_SHARE, BF16_TOLERANCE
 from LungNoduleSegLib.inference.passes import first_places
-from LungNoduleSegLib.inference.precision import BF16_SHARE, BF16_TOLERANCE
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.tiles import gather
 from LungNoduleSegLib.segmenter import load_segmenter

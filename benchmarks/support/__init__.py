@@ -25,7 +25,7 @@ def machine() -> str:
     """CPU, its instruction sets that matter here, cores and torch, in one line."""
     import torch
 
-    from LungNoduleSegLib.inference.precision import cpu_features
+    from LungNoduleSegLib.inference.engines.precision import cpu_features
 
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
@@ -134,7 +134,7 @@ def plain_network(model: str) -> Any:
     """The network as it was trained: eager float32, nothing folded, channels first."""
     import torch
 
-    from LungNoduleSegLib.inference.engine import load_weights
+    from LungNoduleSegLib.inference.engines.torch_engine import load_weights
     from LungNoduleSegLib.inference.normalise import Normalisation
     from LungNoduleSegLib.networks import NetworkConfig, build
     from LungNoduleSegLib.weights import checks, find, load_state

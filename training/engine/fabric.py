@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.precision import cpu_features
+from LungNoduleSegLib.inference.engines.precision import cpu_features
 from training.engine.config import EngineConfig
 from training.metrics.torchvision_operators import declare_operators
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.choose import make_engine
+from LungNoduleSegLib.inference.engines.choose import make_engine
 from LungNoduleSegLib.segmenter.result import Result
 from LungNoduleSegLib.segmenter.segmenter import MIN_DIAMETER_MM, Segmenter
 from training.evaluate.places import Place, find_places, open_place

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.errors import LungNoduleSegError
 from LungNoduleSegLib.inference.despike import normalise_without_spikes
+from LungNoduleSegLib.inference.engines.overlap import overlapped
 from LungNoduleSegLib.inference.normalise import Normalisation
-from LungNoduleSegLib.inference.overlap import overlapped
 from LungNoduleSegLib.networks.config import STRIDE, NetworkConfig
 
 BATCH = {"cpu": 16, "cuda": 256, "mps": 16}

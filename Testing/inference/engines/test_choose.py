@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference import choose, engine, onnx_engine
-from LungNoduleSegLib.inference.choose import make_engine, reason_not_loaded
+from LungNoduleSegLib.inference.engines import choose, engine, onnx_engine
+from LungNoduleSegLib.inference.engines.choose import make_engine, reason_not_loaded
 from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
 
 CONFIG = scaled(MEMBERS["model-2"], 2)

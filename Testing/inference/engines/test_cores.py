@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from LungNoduleSegLib.inference import cores
+from LungNoduleSegLib.inference.engines import cores
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_it_agrees_with_torch():
     """What torch finds must never be ruled out."""
     import torch
 
-    from LungNoduleSegLib.inference.precision import cpu_features
+    from LungNoduleSegLib.inference.engines.precision import cpu_features
 
     features = cpu_features()
     assert cores.may_have_half_units() or not (features["amx_bf16"] or features["avx512_bf16"])

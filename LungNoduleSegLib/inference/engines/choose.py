@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from numpy.typing import NDArray
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.batches import BatchEngine
-from LungNoduleSegLib.inference.cores import may_have_gpu, may_have_half_units
+from LungNoduleSegLib.inference.engines.batches import BatchEngine
+from LungNoduleSegLib.inference.engines.cores import may_have_gpu, may_have_half_units
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks.config import NetworkConfig
 
@@ -51,10 +51,10 @@ def make_engine(
         The network and its weights, by the names and shapes of :func:`~LungNoduleSegLib.networks.state_shapes`.
     engine
         "torch", "onnxruntime", or "auto": PyTorch on a GPU that works, in a format other than float32, and on a CPU
-        with AMX or AVX512-BF16 (see :func:`~LungNoduleSegLib.inference.precision.choose_precision`); else ONNX Runtime,
-        as far as they are installed.
+        with AMX or AVX512-BF16 (see :func:`~LungNoduleSegLib.inference.engines.precision.choose_precision`); else ONNX
+        Runtime, as far as they are installed.
     device, precision, threads, batch_size
-        See :class:`~LungNoduleSegLib.inference.engine.TorchEngine`; `threads` are those of the engine.
+        See :class:`~LungNoduleSegLib.inference.engines.torch_engine.TorchEngine`; `threads` are those of the engine.
 
     Raises
     ------
@@ -76,8 +76,8 @@ def make_engine(
         )
 
     def torch_engine() -> BatchEngine:
-        from LungNoduleSegLib.inference.engine import TorchEngine
-        from LungNoduleSegLib.inference.fold import folded_network
+        from LungNoduleSegLib.inference.engines.fold import folded_network
+        from LungNoduleSegLib.inference.engines.torch_engine import TorchEngine
 
         return TorchEngine(
             folded_network(config, state), normalisation, device=device, precision=precision, threads=threads,
@@ -85,7 +85,7 @@ def make_engine(
         )  # fmt: skip
 
     def onnx_engine() -> BatchEngine:
-        from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
+        from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
 
         return OnnxEngine(config, state, normalisation, threads=threads, batch_size=batch_size)
 

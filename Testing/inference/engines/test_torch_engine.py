@@ -10,14 +10,14 @@ import torch
 from scipy import ndimage
 
 from LungNoduleSegLib.errors import InputError, LungNoduleSegError, WeightsError
-from LungNoduleSegLib.inference import device as devices
-from LungNoduleSegLib.inference import precision as precisions
-from LungNoduleSegLib.inference.batches import BATCH, out_of_memory
-from LungNoduleSegLib.inference.copies import PlainCopies
-from LungNoduleSegLib.inference.engine import TorchEngine, load_weights
-from LungNoduleSegLib.inference.graphs import Graphs, Recorded
+from LungNoduleSegLib.inference.engines import device as devices
+from LungNoduleSegLib.inference.engines import precision as precisions
+from LungNoduleSegLib.inference.engines.batches import BATCH, out_of_memory
+from LungNoduleSegLib.inference.engines.copies import PlainCopies
+from LungNoduleSegLib.inference.engines.graphs import Graphs, Recorded
+from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
+from LungNoduleSegLib.inference.engines.torch_engine import TorchEngine, load_weights
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
-from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
 from LungNoduleSegLib.networks import MEMBERS, build, scaled
 
 

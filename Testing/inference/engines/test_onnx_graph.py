@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from LungNoduleSegLib.inference.fold import fold_state
-from LungNoduleSegLib.inference.onnx_format import Graph
-from LungNoduleSegLib.inference.onnx_graph import onnx_model
+from LungNoduleSegLib.inference.engines.fold import fold_state
+from LungNoduleSegLib.inference.engines.onnx_format import Graph
+from LungNoduleSegLib.inference.engines.onnx_graph import onnx_model
 from LungNoduleSegLib.networks import MEMBERS, NetworkConfig, build, scaled
 from LungNoduleSegLib.weights import checks, find, load_state
 
@@ -96,10 +96,10 @@ def test_writing_imports_neither_torch_nor_onnx():
     from pathlib import Path
 
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import LungNoduleSegLib.inference.onnx_engine; "
+        "import sys; sys.path.insert(0, sys.argv[1]); import LungNoduleSegLib.inference.engines.onnx_engine; "
         "assert not {'torch', 'onnx', 'onnxruntime'} & sys.modules.keys()"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     subprocess.run([sys.executable, "-I", "-B", "-c", code, str(root)], check=True, timeout=120)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from LungNoduleSegLib.inference.batches import BATCH, BatchEngine
-from LungNoduleSegLib.inference.cores import usable_cores
-from LungNoduleSegLib.inference.fold import fold_state
+from LungNoduleSegLib.inference.engines.batches import BATCH, BatchEngine
+from LungNoduleSegLib.inference.engines.cores import usable_cores
+from LungNoduleSegLib.inference.engines.fold import fold_state
+from LungNoduleSegLib.inference.engines.onnx_graph import INPUT, PROBABILITY, onnx_model
 from LungNoduleSegLib.inference.normalise import Normalisation
-from LungNoduleSegLib.inference.onnx_graph import INPUT, PROBABILITY, onnx_model
 from LungNoduleSegLib.networks.config import NetworkConfig
 
 SPINNING = "0"
@@ -41,7 +41,8 @@ class OnnxEngine(BatchEngine):
 
     Notes
     -----
-    Probabilities equal those of :class:`~LungNoduleSegLib.inference.engine.TorchEngine` in float32 up to rounding.
+    Probabilities equal those of :class:`~LungNoduleSegLib.inference.engines.torch_engine.TorchEngine` in float32 up to
+    rounding.
     """
 
     name = "onnxruntime"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from LungNoduleSegLib.inference.overlap import overlapped
+from LungNoduleSegLib.inference.engines.overlap import overlapped
 
 
 class Line:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from LungNoduleSegLib.inference.precision import moved
+from LungNoduleSegLib.inference.engines.precision import moved
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 """Tiles of a recorded call; a batch is filled up to the next one, which adds a third at most. In larger batches the

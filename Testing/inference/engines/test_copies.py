@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from LungNoduleSegLib.inference import copies as module
-from LungNoduleSegLib.inference.copies import CudaCopies, PlainCopies, copies_for
+from LungNoduleSegLib.inference.engines import copies as module
+from LungNoduleSegLib.inference.engines.copies import CudaCopies, PlainCopies, copies_for
 
 CPU = torch.device("cpu")
 TILES = np.random.default_rng(0).normal(size=(3, 1, 16, 16)).astype(np.float32)

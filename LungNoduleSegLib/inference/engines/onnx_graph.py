@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from LungNoduleSegLib.inference.onnx_format import Graph, Size
+from LungNoduleSegLib.inference.engines.onnx_format import Graph, Size
 from LungNoduleSegLib.networks.config import FUSION_DILATIONS, STRIDE, VIT_NORM_EPS, NetworkConfig
 
 INPUT, LOGITS, PROBABILITY = "tiles", "logits", "probability"
@@ -25,7 +25,7 @@ def onnx_model(config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]]
     Parameters
     ----------
     weights
-        From :func:`~LungNoduleSegLib.inference.fold.fold_state`.
+        From :func:`~LungNoduleSegLib.inference.engines.fold.fold_state`.
     """
     return _Writer(config, weights).model()
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from LungNoduleSegLib.inference import graphs as module
-from LungNoduleSegLib.inference.graphs import SIZES, WARM_UP, Graphs, Recorded, record
+from LungNoduleSegLib.inference.engines import graphs as module
+from LungNoduleSegLib.inference.engines.graphs import SIZES, WARM_UP, Graphs, Recorded, record
 
 PROBE = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 

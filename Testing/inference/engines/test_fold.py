@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from LungNoduleSegLib.inference.fold import fold_state, folded
+from LungNoduleSegLib.inference.engines.fold import fold_state, folded
 from LungNoduleSegLib.networks import MEMBERS, build, scaled
 from LungNoduleSegLib.networks.folded import FoldedResidualUNet
 

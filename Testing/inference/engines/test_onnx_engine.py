@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from LungNoduleSegLib.inference.batches import out_of_memory
-from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
+from LungNoduleSegLib.inference.engines.batches import out_of_memory
+from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
 from LungNoduleSegLib.networks import MEMBERS, build, scaled
 
 pytest.importorskip("onnxruntime")
@@ -67,7 +67,7 @@ _FULL = """
 import resource, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from LungNoduleSegLib.inference.onnx_engine import OnnxEngine
+from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
 from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
 config = scaled(MEMBERS["model-2"], 16)
 state = {name: np.full(shape, 0.01, np.float32) for name, shape in state_shapes(config).items()}
@@ -86,7 +86,7 @@ print(engine.batch_size, *engine.warnings)
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit on memory is Linux's")
 def test_memory_that_really_runs_out():
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[3])
     done = subprocess.run([sys.executable, "-c", _FULL, root], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) < 256 and "Memory ran out on cpu; going on with batches of" in done.stdout
