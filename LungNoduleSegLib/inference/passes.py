@@ -24,6 +24,7 @@ def first_places(
     settings: SearchSettings,
     px: int,
     *,
+    step_mm: float,
     rim_mm: float = 0.0,
 ) -> NDArray[np.int64]:
     """Tiles of the first pass, (n, 3): slice, first row and column.
@@ -34,6 +35,8 @@ def first_places(
         bool [k, j, i]: what must be searched.
     px
         Height and width of a tile in pixels of the CT; the border that does not count grows with it.
+    step_mm
+        Slices that are looked at lie at most so far apart; with thin slices it leaves some out.
     rim_mm
         Width of the rim of ``lung`` that needs no tile of its own.
     """
@@ -41,7 +44,7 @@ def first_places(
     if occupied.size == 0:
         return np.zeros((0, 3), np.int64)
     # The small excess lets 1.25 mm slices written as 1.2500001 be halved.
-    stride = max(1, int(settings.first_step_mm / spacing_mm[0] + 1e-3))
+    stride = max(1, int(step_mm / spacing_mm[0] + 1e-3))
     chosen = list(range(int(occupied[0]), int(occupied[-1]) + 1, stride))
     if chosen[-1] != occupied[-1]:
         chosen.append(int(occupied[-1]))
@@ -107,7 +110,7 @@ def second_places(
             while 0 <= n < depth and left_out[n]:
                 planes.setdefault(n, []).append(pixels)
                 n += step
-    core = px - 2 * settings.second_margin_px
+    core = px - 2 * round(settings.second_margin_px * px / TILE_PX)
     places = []
     for k in sorted(planes):
         plane = np.zeros((height, width), bool)

@@ -21,6 +21,9 @@ class SearchSettings:
         2.5 mm lost two of the 13 nodules of LIDC-IDRI-0181, 0001 and 0006, one of 4.6 mm and a faint one.
     first_pixel_mm
         Pixels of the first pass are enlarged to this where they are smaller, so that fewer tiles cover the lungs.
+    coarse_pixel_mm, coarse_step_mm
+        Pixels and distance of slices of a second search, which sees more of the surroundings of each place; 0 leaves it
+        out, as do pixels that are about as large already.
     first_rim_mm
         Width of the rim of the lung mask that needs no tile of its own: the mask is 10 mm larger than the lungs, and
         what sits on them reaches further in.
@@ -51,6 +54,8 @@ class SearchSettings:
     first_margin_px: int = 8
     first_step_mm: float = 2.5
     first_pixel_mm: float = 0.8
+    coarse_pixel_mm: float = 1.15
+    coarse_step_mm: float = 5.0
     first_rim_mm: float = 6.0
     first_threshold: float = 0.15
     second_margin_px: int = 40
@@ -78,9 +83,10 @@ class SearchSettings:
             expect(0 <= getattr(self, name) < 60, name, "in 0..59")
         for name in ("views", "screen_views"):
             expect(1 <= getattr(self, name) <= 8, name, "in 1..8")
-        for name in ("first_step_mm", "min_mm"):
+        for name in ("first_step_mm", "coarse_step_mm", "min_mm"):
             expect(getattr(self, name) > 0, name, "positive")
-        expect(0 <= self.first_pixel_mm <= 1.5, "first_pixel_mm", "in 0..1.5")
+        for name in ("first_pixel_mm", "coarse_pixel_mm"):
+            expect(0 <= getattr(self, name) <= 2.0, name, "in 0..2")
         expect(0 <= self.first_rim_mm < 10, "first_rim_mm", "in 0..10")
         expect(self.smoothing_mm >= 0, "smoothing_mm", "at least 0")
         for name in ("least_score", "least_probability"):

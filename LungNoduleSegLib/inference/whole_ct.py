@@ -13,7 +13,7 @@ from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.candidate import Candidate, without_doubles
 from LungNoduleSegLib.inference.coarse import CoarseEngine, native_px
-from LungNoduleSegLib.inference.components import components
+from LungNoduleSegLib.inference.components import Component, components
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Cancel, Monitor, Progress
 from LungNoduleSegLib.inference.orientation import axial_view
@@ -104,38 +104,19 @@ def search(
     clock.lap("lungs")
 
     box = _bounding_box(lung_axial)
-    volume = ProbabilityVolume(tuple(s.start for s in box), tuple(s.stop - s.start for s in box))  # type: ignore[arg-type]
-    inner = lung_axial[box]
-    spacing = ct_axial.spacing_mm
-    px = engine.tile_px
-    first_px = native_px(px, spacing[2], settings.first_pixel_mm)
-    first_engine = engine if first_px == px else CoarseEngine(engine, first_px)
-
-    monitor.stage(0.06, 0.55, "Searching the lungs")
     # The rim of a mask that was given, or cut off by a box, is not the generous rim of our own.
     rim_mm = settings.first_rim_mm if lung is None and roi is None else 0.0
-    places = first_places(inner, spacing, settings, first_px, rim_mm=rim_mm) + volume.offset_kji
-    run_tiles(first_engine, ct_axial.hu, places, volume, monitor)
-    clock.lap("first_pass")
-
-    monitor.stage(0.55, 0.7, "Looking closer")
-    voxels = hits(volume, inner, settings.first_threshold, _min_voxels(spacing))
-    closer = second_places(voxels, volume, settings, px)
-    run_tiles(engine, ct_axial.hu, closer, volume, monitor)
-    clock.lap("second_pass")
-
-    found = components(volume, inner, spacing, settings)
-    monitor.stage(0.7, 0.75, "Screening candidates")
-    kept = screen(engine, ct_axial, found, settings, monitor)
-    clock.lap("screening")
+    place = _Place(ct_axial, lung_axial, box, rim_mm, settings)
+    looks = [_look(scale, place, monitor, clock) for scale in _scales(engine, ct_axial.spacing_mm, settings)]
 
     monitor.stage(0.75, 1.0, "Outlining candidates")
     before = engine.tiles
     candidates = []
     spread: list[SpreadBox] = []
-    for n, (_, component) in enumerate(kept):
+    kept = [(look, component) for look in looks for component in look.kept]
+    for n, (look, component) in enumerate(kept):
         monitor.step(n / len(kept))
-        grown = resegment(engine, ct_axial, component, settings, scorer)
+        grown = resegment(look.scale.engine, ct_axial, component, settings, scorer)
         if grown is None:
             continue
         if uncertainty:
@@ -147,22 +128,22 @@ def search(
     clock.lap("candidates")
     if not turned.same:
         candidates = [_turned_back(c, turned.box_back) for c in candidates]
-    best, best_kji = _best(volume, inner)
-    place = None if best_kji is None else tuple(float(v) for v in ct_axial.kji_to_ras(best_kji))
+    best, best_kji = max((_best(look.volume, lung_axial[box]) for look in looks), key=lambda found: found[0])
+    where = None if best_kji is None else tuple(float(v) for v in ct_axial.kji_to_ras(best_kji))
     monitor.step(1.0)
 
     def probability() -> NDArray[np.float16]:
-        return np.ascontiguousarray(turned.back(volume.full(ct_axial.shape)))
+        seen = looks[0].volume.full(ct_axial.shape)
+        for look in looks[1:]:
+            np.maximum(seen, look.volume.full(ct_axial.shape), out=seen)
+        return np.ascontiguousarray(turned.back(seen))
 
     return Search(
         candidates=candidates,
         best_probability=best,
-        best_ras=place,  # type: ignore[arg-type]
+        best_ras=where,  # type: ignore[arg-type]
         counts={
-            "first_tiles": len(places),
-            "second_tiles": len(closer),
-            "components": len(found),
-            "screened": len(kept),
+            **{name: sum(look.counts[name] for look in looks) for name in looks[0].counts},
             "candidate_tiles": engine.tiles - before,
             "candidates": len(candidates),
         },
@@ -180,6 +161,87 @@ def find_candidates(
     Options are those of :func:`search`.
     """
     return search(engine, ct, settings, **options).candidates
+
+
+@dataclass(frozen=True, eq=False)
+class _Scale:
+    """One size of pixels: the engine of its first pass, the one of everything after, and its share of the progress."""
+
+    first: Engine
+    engine: Engine
+    step_mm: float
+    progress: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """What is searched: a CT with axial slices, the mask on its grid, the mask's box and rim."""
+
+    ct: CT
+    lung: NDArray[np.bool_]
+    box: tuple[slice, slice, slice]
+    rim_mm: float
+    settings: SearchSettings
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What one scale saw."""
+
+    scale: _Scale
+    volume: ProbabilityVolume
+    kept: list[Component]
+    counts: dict[str, int]
+
+
+def _scales(engine: Engine, spacing_mm: tuple[float, float, float], settings: SearchSettings) -> list[_Scale]:
+    """The CT's own pixels, and larger ones."""
+    px = engine.tile_px
+    first, coarse = (native_px(px, spacing_mm[2], mm) for mm in (settings.first_pixel_mm, settings.coarse_pixel_mm))
+    one = _at(engine, first)
+    if coarse <= first:
+        return [_Scale(one, engine, settings.first_step_mm, (0.06, 0.75))]
+    other = _at(engine, coarse)
+    return [
+        _Scale(one, engine, settings.first_step_mm, (0.06, 0.55)),
+        _Scale(other, other, settings.coarse_step_mm, (0.55, 0.75)),
+    ]
+
+
+def _at(engine: Engine, px: int) -> Engine:
+    return engine if px == engine.tile_px else CoarseEngine(engine, px)
+
+
+def _look(scale: _Scale, place: _Place, monitor: Monitor, clock: _Clock) -> _Look:
+    """Two passes at one scale, and the components that a few views keep."""
+    ct, settings, box = place.ct, place.settings, place.box
+    volume = ProbabilityVolume(tuple(s.start for s in box), tuple(s.stop - s.start for s in box))  # type: ignore[arg-type]
+    inner, spacing = place.lung[box], ct.spacing_mm
+    start, end = scale.progress
+
+    def part(low: float, high: float, message: str) -> None:
+        monitor.stage(start + low * (end - start), start + high * (end - start), message)
+
+    part(0.0, 0.75, "Searching the lungs")
+    px = scale.first.tile_px
+    places = first_places(inner, spacing, settings, px, step_mm=scale.step_mm, rim_mm=place.rim_mm) + volume.offset_kji
+    run_tiles(scale.first, ct.hu, places, volume, monitor)
+    clock.lap("first_pass")
+
+    part(0.75, 0.92, "Looking closer")
+    voxels = hits(volume, inner, settings.first_threshold, _min_voxels(spacing))
+    closer = second_places(voxels, volume, settings, scale.engine.tile_px)
+    run_tiles(scale.engine, ct.hu, closer, volume, monitor)
+    clock.lap("second_pass")
+
+    found = components(volume, inner, spacing, settings)
+    part(0.92, 1.0, "Screening candidates")
+    kept = [component for _, component in screen(scale.engine, ct, found, settings, monitor)]
+    clock.lap("screening")
+    counts = {
+        "first_tiles": len(places), "second_tiles": len(closer), "components": len(found), "screened": len(kept),
+    }  # fmt: skip
+    return _Look(scale, volume, kept, counts)
 
 
 class _Counting:
@@ -205,7 +267,7 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.laps[name] = now - self._last
+        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
         self._last = now
 
 

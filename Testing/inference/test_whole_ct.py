@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import Cancelled, InputError
@@ -68,9 +69,10 @@ def test_probability_covers_the_balls_and_stays_in_the_lungs_box(scene, found):
     assert probability[tuple(at)] == pytest.approx(found.best_probability, abs=1e-3)
 
 
-def test_it_is_sparse(scene, found):
-    ct, _ = scene
+def test_it_is_sparse(scene):
+    ct, lung = scene
     every_tile = ct.shape[0] * 3 * 3  # 220 px at a stride of 64
+    found = search(OracleEngine(), ct, SearchSettings(coarse_pixel_mm=0.0), lung=lung)
     assert found.counts["first_tiles"] + found.counts["second_tiles"] < 0.7 * every_tile
 
 
@@ -168,11 +170,41 @@ def test_what_no_threshold_would_report_is_seen_once_only(scene, found):
 def test_small_pixels_are_enlarged_for_the_first_pass():
     balls = [(12, 150, 80, 4.0, 40), (25, 120, 220, 6.0, 50)]
     ct, lung = thorax(shape=(32, 300, 300), spacing=(2.5, 0.55, 0.55), balls=balls)
-    coarse = search(OracleEngine(), ct, lung=lung)
-    native = search(OracleEngine(), ct, SearchSettings(first_pixel_mm=0.0), lung=lung)
+    coarse = search(OracleEngine(), ct, SearchSettings(coarse_pixel_mm=0.0), lung=lung)
+    native = search(OracleEngine(), ct, SearchSettings(first_pixel_mm=0.0, coarse_pixel_mm=0.0), lung=lung)
     assert coarse.counts["first_tiles"] < 0.75 * native.counts["first_tiles"]
     for result in (coarse, native):
         assert len(result.candidates) == 2 and all(match(ct, result.candidates, ball) > 0.95 for ball in balls)
+
+
+class SmallOnly(OracleEngine):
+    """Sees nothing that is wider than 20 of its own pixels, as networks do that were shown small nodules."""
+
+    def predict(self, tiles, *, min_range=None):
+        probability = super().predict(tiles, min_range=min_range)
+        for plane in probability:
+            labels, _ = ndimage.label(plane > 0.3)
+            for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
+                if max(rows.stop - rows.start, columns.stop - columns.start) > 20:
+                    plane[labels == number] = 0
+        return probability
+
+
+def test_larger_pixels_show_what_is_too_large_for_the_network():
+    large, small = (12, 110, 60, 10.0, 40), (25, 90, 160, 3.0, 50)  # 25 and 7.5 pixels of .8 mm
+    ct, lung = thorax(balls=[large, small])
+    assert match(ct, search(SmallOnly(), ct, SearchSettings(coarse_pixel_mm=0.0), lung=lung).candidates, large) < 0.5
+    result = search(SmallOnly(), ct, lung=lung)
+    assert match(ct, result.candidates, large) > 0.9 and match(ct, result.candidates, small) > 0.85
+    assert all(overlap(a, b) == 0 for a in result.candidates for b in result.candidates if a is not b)
+    probability = result.probability()
+    assert probability[ball_mask(ct, *large[:4])].mean() > 0.8 and probability[ball_mask(ct, *small[:4])].mean() > 0.8
+
+
+def test_large_pixels_are_searched_once():
+    ct, lung = thorax(spacing=(2.5, 1.1, 1.1), balls=[(12, 110, 60, 6.0, 40)])
+    once = search(OracleEngine(), ct, SearchSettings(coarse_pixel_mm=0.0), lung=lung)
+    assert search(OracleEngine(), ct, lung=lung).counts == once.counts
 
 
 def test_the_rim_of_our_own_lung_mask_needs_no_tiles(monkeypatch):
@@ -191,7 +223,7 @@ def test_thin_slices_are_searched_in_steps():
     engine = OracleEngine()
     result = search(engine, ct, lung=lung)
     assert match(ct, result.candidates, balls[0]) > 0.97
-    places = first_places(lung, (1.0, 0.8, 0.8), SearchSettings(first_step_mm=2.5), 128)
+    places = first_places(lung, (1.0, 0.8, 0.8), SearchSettings(), 128, step_mm=2.5)
     chosen = np.unique(places[:, 0])
     assert np.diff(chosen)[:-1].tolist() == [2] * (len(chosen) - 2) and chosen[-1] == 56
 
@@ -249,9 +281,13 @@ def test_smoothing_is_in_mm():
 
 
 @pytest.mark.parametrize(
-    "change", [{"low": 0.5}, {"high": 1.5}, {"views": 9}, {"first_margin_px": 64}, {"first_pixel_mm": 2.0},
-     {"first_rim_mm": 10.0}, {"least_probability": 1.0}, {"max_candidates": 0}]
-)
+    "change",
+    [
+        {"low": 0.5}, {"high": 1.5}, {"views": 9}, {"first_margin_px": 64}, {"first_pixel_mm": 2.1},
+        {"coarse_step_mm": 0.0}, {"first_rim_mm": 10.0}, {"least_probability": 1.0}, {"max_candidates": 0},
+    ],
+)  # fmt: skip
+
 def test_settings_are_checked(change):
     with pytest.raises(ValueError, match="Expected"):
         SearchSettings(**change)

@@ -13,7 +13,7 @@ from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from training.evaluate.whole_scans import RELEVANT_READERS, Truth, near_mark
 
-SCORER_FEATURES = ("view_mean", "view_low", "diameter_mm", "elongation", "shell_dense", "contrast_hu", "lung_share")
+SCORER_FEATURES = ("view_mean", "view_low", "diameter_mm", "elongation", "attached", "contrast_hu", "lung_share")
 """What a nodule is told from a vessel by; few, because six scans hold few nodules."""
 
 PENALTY = 1.0
