@@ -137,7 +137,8 @@ class Result:
         0..0.5: standard deviation (of all, not of a sample) of the probabilities that the turned, mirrored and shifted
         views gave around each candidate, where the final mask is cut from their mean. 0: they agree. NaN: fewer than
         two views looked, which is nearly everywhere, and says nothing. The largest where the boxes of two candidates
-        meet. It is of the same network throughout: where all views are wrong together, it is small.
+        meet, or where the searches at two sizes of pixels both looked. It is of the same network throughout: where all
+        views are wrong together, it is small.
 
         Raises
         ------

@@ -7,6 +7,7 @@ import pytest
 
 from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import Cancelled, InputError
+from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.segmenter import Segmenter
 from Testing.inference.phantom import OracleEngine, ball_mask, dice, thorax
 from Testing.inference.test_orientation import turned
@@ -93,6 +94,10 @@ def test_uncertainty_on_request_alone(segmenter, scene, result):
     assert "uncertainty" not in result.parameters
     asked = segmenter.segment(ct, lung_mask=lung, threshold=0.2, uncertainty=True)
     np.testing.assert_array_equal(asked.labels, result.labels)
+    assert asked.at(0.0).uncertainty()[asked.labels > 0].max() < 0.5
+    # At the CT's own pixels alone; larger ones blend a ball's edge with the lung, by the view's shift.
+    alone = Segmenter(segmenter.engine, settings=SearchSettings(coarse_pixel_mm=0.0))
+    asked = alone.segment(ct, lung_mask=lung, threshold=0.2, uncertainty=True)
     volume = asked.at(0.0).uncertainty()
     assert volume.shape == ct.shape and volume.dtype == np.float16
     # The engine looks at HU alone: all views of a ball agree, but for the border where a tile is blind.

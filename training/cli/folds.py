@@ -50,7 +50,7 @@ def folds(
     about = {
         "model": asdict(records[0].settings),
         "runs": [{"run": f.run, "images": f.samples, "left_out": sorted(f.leave_out)} for f in parts],
-        "source": str(source),
+        "source": source.name,
         "marks": None if table_of_marks is None else table_of_marks.name,
         "points": list(points.values()),
         "skipped": [],

@@ -84,7 +84,7 @@ def evaluate_source(
     groups = {p: group_of(p, segmenter.card, annotated) for p in {r.patient for r in records}}
     about = {
         "model": _model(segmenter.card) | asdict(settings),
-        "source": str(source),
+        "source": source.name,
         "marks": None if table_of_marks is None else table_of_marks.name,
         "scans_annotated_in_all": len(annotated),
         "skipped": skipped,
