@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.engines import choose, engine, onnx_engine
+from LungNoduleSegLib.inference.engines import choose, onnx_engine, torch_engine
 from LungNoduleSegLib.inference.engines.choose import make_engine, reason_not_loaded
 from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
 
@@ -33,7 +33,7 @@ def world(monkeypatch):
 
         return make
 
-    monkeypatch.setattr(engine, "TorchEngine", fake("torch"))
+    monkeypatch.setattr(torch_engine, "TorchEngine", fake("torch"))
     monkeypatch.setattr(onnx_engine, "OnnxEngine", fake("onnxruntime"))
     monkeypatch.setattr(choose, "reason_not_loaded", lambda name: world.absent.get(name, ""))
     monkeypatch.setattr(choose, "may_have_gpu", lambda: world.gpu)
