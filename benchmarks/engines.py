@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from support import available_models, child, cores, machine, peak_memory, report, stopwatch, write_json
+from support import available_models, child, cores, machine, network_state, peak_memory, report, stopwatch, write_json
 
 FULL = "model-2"
 ENGINES = ("eager", "torch", "onnxruntime", "openvino")
@@ -30,7 +30,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     """Load one engine and time it."""
     import numpy as np
 
-    config, state = _network(job["model"])
+    config, state = network_state(job["model"])
     px = config.input_px
     x = np.random.default_rng(0).normal(0.1, 0.03, (job["batch"], config.input_slices, px, px)).astype(np.float32)
     row, column = np.mgrid[:px, :px]
@@ -52,21 +52,6 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "peak_mb": memory["peak_mb"],
         "difference": float(np.abs(found - expected).max()),
     }
-
-
-def _network(model: str) -> tuple[Any, dict[str, Any]]:
-    """Configuration and weights; made up, from one seed, for a model that has none."""
-    from LungNoduleSegLib.networks import NetworkConfig, build
-    from LungNoduleSegLib.weights import checks, find, load_state
-
-    entry = find(model)
-    config = NetworkConfig.from_dict(checks.thawed(entry.card.architecture))
-    if entry.available:
-        return config, load_state(entry)
-    import torch
-
-    torch.manual_seed(0)
-    return config, {name: tensor.numpy() for name, tensor in build(config).state_dict().items()}
 
 
 def _eager(config: Any, state: dict[str, Any], threads: int) -> Any:

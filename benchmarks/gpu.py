@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support import available_models, child, machine, report, stopwatch, write_json
+from support import available_models, child, machine, network_state, report, stopwatch, write_json
 from support.search import searched
 
 FULL = ("model-1", "model-2")
@@ -57,7 +57,7 @@ def _computed(job: dict[str, Any]) -> dict[str, Any]:
     from LungNoduleSegLib.segmenter.load import engine_of
     from LungNoduleSegLib.weights import find
 
-    config, state = _network(job["model"])
+    config, state = network_state(job["model"])
     device = torch.device(job["device"])
     out: dict[str, Any] = {"single_ms": {"eager": _eager(config, state, device, job["repeats"])}}
     engine = engine_of(find(job["model"]).card, state, device=job["device"], engine="torch")
@@ -75,21 +75,6 @@ def _computed(job: dict[str, Any]) -> dict[str, Any]:
     out["batches"] = [_throughput(engine, batch, device, job["repeats"]) for batch in job["batches"]]
     out["warnings"] = list(engine.warnings)
     return out
-
-
-def _network(model: str) -> tuple[Any, dict[str, Any]]:
-    """Configuration and weights; made up, from one seed, for a model that has none."""
-    import torch
-
-    from LungNoduleSegLib.networks import NetworkConfig, build
-    from LungNoduleSegLib.weights import checks, find, load_state
-
-    entry = find(model)
-    config = NetworkConfig.from_dict(checks.thawed(entry.card.architecture))
-    if entry.available:
-        return config, load_state(entry)
-    torch.manual_seed(0)
-    return config, {name: tensor.numpy() for name, tensor in build(config).state_dict().items()}
 
 
 def _eager(config: Any, state: dict[str, Any], device: Any, repeats: int) -> float:

@@ -1,4 +1,4 @@
-"""Tiles of larger pixels: more of the lungs a tile, for a first look."""
+"""Tiles of larger pixels: each shows more of the lungs, and large nodules as a network knows them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from LungNoduleSegLib.inference.engine import Engine
 
 LEAST_GAIN = 1.08
 """Pixels are not enlarged by less than this: it would blur them and save nearly nothing."""
+
+AT_ONCE = 16
+"""Tiles that are shrunk at once: a GPU takes hundreds, which need gigabytes before they are."""
 
 
 def native_px(px: int, spacing_mm: float, pixel_mm: float) -> int:
@@ -43,7 +46,10 @@ class CoarseEngine:
 
     def predict(self, tiles: NDArray, *, min_range: float | None = None) -> NDArray[np.float32]:
         """Probabilities (n, tile_px, tile_px) float32, 0..1, of tiles (n, input_slices, tile_px, tile_px) in HU."""
-        small = resized(spikes_replaced(tiles, SPIKE_HU), self._engine.tile_px)
+        px = self._engine.tile_px
+        small = np.empty((*tiles.shape[:2], px, px), np.float32)
+        for n in range(0, len(tiles), AT_ONCE):
+            small[n : n + AT_ONCE] = resized(spikes_replaced(tiles[n : n + AT_ONCE], SPIKE_HU), px)
         return resized(self._engine.predict(small, min_range=min_range), self.tile_px)
 
 

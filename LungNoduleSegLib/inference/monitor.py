@@ -1,7 +1,8 @@
-"""Progress and cancelling, handed down through every stage of a run."""
+"""Progress, cancelling and the time of each stage, handed down through every stage of a run."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from LungNoduleSegLib.errors import Cancelled
@@ -38,3 +39,17 @@ class Monitor:
             now = self._start + (self._stop - self._start) * min(max(fraction, 0.0), 1.0)
             self._last = max(self._last, now)
             self._progress(self._last, self._message)
+
+
+class Clock:
+    """Seconds of each stage, by name; a stage that comes again adds to its own."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """End a stage that began at the last one's end."""
+        now = time.perf_counter()
+        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
+        self._last = now

@@ -148,10 +148,11 @@ def _cut_at(peak: float, settings: SearchSettings) -> float:
 def _hopeless(
     ct: CT, component: Component, grown: Grown, settings: SearchSettings, scorer: CandidateScorer | None
 ) -> bool:
-    features = candidate_features(ct, component, grown)
-    if plain_score(features) < settings.least_score:
+    _, mask = placed_mask(ct, grown)
+    seen = {**view_features(grown.slab.by_view, grown.mask), **shape_features(mask, ct.spacing_mm)}
+    if plain_score(seen) < settings.least_score:
         return True
-    return scorer is not None and scorer(features) < settings.least_probability
+    return scorer is not None and scorer(candidate_features(ct, component, grown)) < settings.least_probability
 
 
 def candidate_features(ct: CT, component: Component | None, grown: Grown) -> dict[str, float]:

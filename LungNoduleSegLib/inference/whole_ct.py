@@ -1,8 +1,7 @@
-"""A whole CT searched: lung mask, two passes, components, screening, candidates."""
+"""A whole CT searched: lung mask, a look at each size of pixels, candidates."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -12,20 +11,15 @@ from numpy.typing import NDArray
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.candidate import Candidate, without_doubles
-from LungNoduleSegLib.inference.coarse import CoarseEngine, native_px
-from LungNoduleSegLib.inference.components import Component, components
 from LungNoduleSegLib.inference.engine import Engine
-from LungNoduleSegLib.inference.monitor import Cancel, Monitor, Progress
+from LungNoduleSegLib.inference.monitor import Cancel, Clock, Monitor, Progress
 from LungNoduleSegLib.inference.orientation import axial_view
-from LungNoduleSegLib.inference.passes import first_places, hits, run_tiles, second_places
-from LungNoduleSegLib.inference.rescore import as_candidate, resegment, screen
+from LungNoduleSegLib.inference.rescore import as_candidate, resegment
+from LungNoduleSegLib.inference.scales import Place, look, scales
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.spread import SpreadBox, spread_box
 from LungNoduleSegLib.inference.tiles import ProbabilityVolume
-
-MIN_HIT_MM3 = 4.0
-"""Hits of the first pass in smaller groups (a ball of 2 mm) are not looked at again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +49,7 @@ class Search:
     _probability: Callable[[], NDArray[np.float16]] | None = None
 
     def probability(self) -> NDArray[np.float16]:
-        """Probabilities of the two passes on the CT's own grid, float16 [k, j, i]; 0 where nothing was searched."""
+        """Highest probability at any size of pixels, on the CT's own grid, float16 [k, j, i]; 0 where none looked."""
         assert self._probability is not None
         return self._probability()
 
@@ -96,7 +90,7 @@ def search(
     settings = settings or SearchSettings()
     engine = _Counting(engine)
     monitor = Monitor(progress, cancel)
-    clock = _Clock()
+    clock = Clock()
     monitor.stage(0.0, 0.06, "Finding the lungs")
     turned = axial_view(ct)
     ct_axial = turned.ct
@@ -106,17 +100,17 @@ def search(
     box = _bounding_box(lung_axial)
     # The rim of a mask that was given, or cut off by a box, is not the generous rim of our own.
     rim_mm = settings.first_rim_mm if lung is None and roi is None else 0.0
-    place = _Place(ct_axial, lung_axial, box, rim_mm, settings)
-    looks = [_look(scale, place, monitor, clock) for scale in _scales(engine, ct_axial.spacing_mm, settings)]
+    place = Place(ct_axial, lung_axial, box, rim_mm)
+    looks = [look(scale, place, settings, monitor, clock) for scale in scales(engine, ct_axial.spacing_mm, settings)]
 
     monitor.stage(0.75, 1.0, "Outlining candidates")
     before = engine.tiles
     candidates = []
     spread: list[SpreadBox] = []
-    kept = [(look, component) for look in looks for component in look.kept]
-    for n, (look, component) in enumerate(kept):
+    kept = [(seen.scale.engine, component) for seen in looks for component in seen.kept]
+    for n, (scaled, component) in enumerate(kept):
         monitor.step(n / len(kept))
-        grown = resegment(look.scale.engine, ct_axial, component, settings, scorer)
+        grown = resegment(scaled, ct_axial, component, settings, scorer)
         if grown is None:
             continue
         if uncertainty:
@@ -128,22 +122,22 @@ def search(
     clock.lap("candidates")
     if not turned.same:
         candidates = [_turned_back(c, turned.box_back) for c in candidates]
-    best, best_kji = max((_best(look.volume, lung_axial[box]) for look in looks), key=lambda found: found[0])
+    best, best_kji = max((_best(seen.volume, lung_axial[box]) for seen in looks), key=lambda found: found[0])
     where = None if best_kji is None else tuple(float(v) for v in ct_axial.kji_to_ras(best_kji))
     monitor.step(1.0)
 
     def probability() -> NDArray[np.float16]:
-        seen = looks[0].volume.full(ct_axial.shape)
-        for look in looks[1:]:
-            np.maximum(seen, look.volume.full(ct_axial.shape), out=seen)
-        return np.ascontiguousarray(turned.back(seen))
+        highest = looks[0].volume.full(ct_axial.shape)
+        for seen in looks[1:]:
+            np.maximum(highest, seen.volume.full(ct_axial.shape), out=highest)
+        return np.ascontiguousarray(turned.back(highest))
 
     return Search(
         candidates=candidates,
         best_probability=best,
         best_ras=where,  # type: ignore[arg-type]
         counts={
-            **{name: sum(look.counts[name] for look in looks) for name in looks[0].counts},
+            **{name: sum(seen.counts[name] for seen in looks) for name in looks[0].counts},
             "candidate_tiles": engine.tiles - before,
             "candidates": len(candidates),
         },
@@ -163,87 +157,6 @@ def find_candidates(
     return search(engine, ct, settings, **options).candidates
 
 
-@dataclass(frozen=True, eq=False)
-class _Scale:
-    """One size of pixels: the engine of its first pass, the one of everything after, and its share of the progress."""
-
-    first: Engine
-    engine: Engine
-    step_mm: float
-    progress: tuple[float, float]
-
-
-@dataclass(frozen=True, eq=False)
-class _Place:
-    """What is searched: a CT with axial slices, the mask on its grid, the mask's box and rim."""
-
-    ct: CT
-    lung: NDArray[np.bool_]
-    box: tuple[slice, slice, slice]
-    rim_mm: float
-    settings: SearchSettings
-
-
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """What one scale saw."""
-
-    scale: _Scale
-    volume: ProbabilityVolume
-    kept: list[Component]
-    counts: dict[str, int]
-
-
-def _scales(engine: Engine, spacing_mm: tuple[float, float, float], settings: SearchSettings) -> list[_Scale]:
-    """The CT's own pixels, and larger ones."""
-    px = engine.tile_px
-    first, coarse = (native_px(px, spacing_mm[2], mm) for mm in (settings.first_pixel_mm, settings.coarse_pixel_mm))
-    one = _at(engine, first)
-    if coarse <= first:
-        return [_Scale(one, engine, settings.first_step_mm, (0.06, 0.75))]
-    other = _at(engine, coarse)
-    return [
-        _Scale(one, engine, settings.first_step_mm, (0.06, 0.55)),
-        _Scale(other, other, settings.coarse_step_mm, (0.55, 0.75)),
-    ]
-
-
-def _at(engine: Engine, px: int) -> Engine:
-    return engine if px == engine.tile_px else CoarseEngine(engine, px)
-
-
-def _look(scale: _Scale, place: _Place, monitor: Monitor, clock: _Clock) -> _Look:
-    """Two passes at one scale, and the components that a few views keep."""
-    ct, settings, box = place.ct, place.settings, place.box
-    volume = ProbabilityVolume(tuple(s.start for s in box), tuple(s.stop - s.start for s in box))  # type: ignore[arg-type]
-    inner, spacing = place.lung[box], ct.spacing_mm
-    start, end = scale.progress
-
-    def part(low: float, high: float, message: str) -> None:
-        monitor.stage(start + low * (end - start), start + high * (end - start), message)
-
-    part(0.0, 0.75, "Searching the lungs")
-    px = scale.first.tile_px
-    places = first_places(inner, spacing, settings, px, step_mm=scale.step_mm, rim_mm=place.rim_mm) + volume.offset_kji
-    run_tiles(scale.first, ct.hu, places, volume, monitor)
-    clock.lap("first_pass")
-
-    part(0.75, 0.92, "Looking closer")
-    voxels = hits(volume, inner, settings.first_threshold, _min_voxels(spacing))
-    closer = second_places(voxels, volume, settings, scale.engine.tile_px)
-    run_tiles(scale.engine, ct.hu, closer, volume, monitor)
-    clock.lap("second_pass")
-
-    found = components(volume, inner, spacing, settings)
-    part(0.92, 1.0, "Screening candidates")
-    kept = [component for _, component in screen(scale.engine, ct, found, settings, monitor)]
-    clock.lap("screening")
-    counts = {
-        "first_tiles": len(places), "second_tiles": len(closer), "components": len(found), "screened": len(kept),
-    }  # fmt: skip
-    return _Look(scale, volume, kept, counts)
-
-
 class _Counting:
     """An engine that counts its tiles."""
 
@@ -258,17 +171,6 @@ class _Counting:
     def predict(self, tiles: NDArray, *, min_range: float | None = None) -> NDArray[np.float32]:
         self.tiles += len(tiles)
         return self._engine.predict(tiles, min_range=min_range)
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
-        self._last = now
 
 
 def _checked(ct: CT, lung: NDArray) -> NDArray[np.bool_]:
@@ -315,10 +217,6 @@ def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
         at = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
         spans.append(slice(int(at[0]), int(at[-1]) + 1))
     return spans[0], spans[1], spans[2]
-
-
-def _min_voxels(spacing: tuple[float, float, float]) -> int:
-    return max(1, round(MIN_HIT_MM3 / float(np.prod(spacing))))
 
 
 def _centre_inside(candidate: Candidate, lung: NDArray[np.bool_]) -> bool:

@@ -71,7 +71,8 @@ class Segmenter:
         self.card = card
         after: Any = {} if card is None else card.postprocessing
         cut = float(after.get("mask_threshold") or 0.5)
-        self.settings = settings or SearchSettings(mask_threshold=cut)
+        coarse = float(after.get("coarse_pixel_mm", SearchSettings.coarse_pixel_mm))
+        self.settings = settings or SearchSettings(mask_threshold=cut, coarse_pixel_mm=coarse)
         self.click_settings = click_settings or ClickSettings(
             thresholds=(cut, *(t for t in ClickSettings().thresholds if t < cut))
         )

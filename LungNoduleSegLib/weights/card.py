@@ -45,7 +45,8 @@ class Card:
         ``normalisation`` (`Normalisation.to_dict()`), ``tile_px``, ``clip_hu`` (low, high), ``input_slices``.
     postprocessing
         ``mask_threshold`` (0..1) and ``candidate_scorer`` (coefficients, or None); optional ``crop_views`` (mirrored
-        and turned views that are averaged for a crop), ``crop_zooms`` (magnifications at which they are) and
+        and turned views that are averaged for a crop), ``crop_zooms`` (magnifications at which they are),
+        ``coarse_pixel_mm`` (larger pixels at which a whole CT is searched too; 0: none; absent: the program's own) and
         ``crop_logit_offset``.
     training
         ``data`` (text), ``series`` with every ``train`` and ``validation`` SeriesInstanceUID, ``split``, and more.
@@ -238,6 +239,7 @@ def _check_postprocessing(data: object) -> None:
     checks.number(checks.key(data, "mask_threshold", at), f"{at}mask_threshold", low=0, high=1)
     if not 1 <= checks.integer(data.get("crop_views", 1), f"{at}crop_views", least=1) <= 8:
         checks.refuse(f"{at}crop_views", "1 to 8", data["crop_views"])
+    checks.number(data.get("coarse_pixel_mm", 0.0), f"{at}coarse_pixel_mm", low=0.0, high=2.0)
     zooms = checks.sequence(data.get("crop_zooms", (1.0,)), f"{at}crop_zooms")
     if 1.0 not in zooms or len(zooms) > 8:
         checks.refuse(f"{at}crop_zooms", "up to 8 magnifications, 1 among them", list(zooms))

@@ -74,7 +74,8 @@ def write_store(folder: Path) -> None:
             "clip_hu": [-1024, 3071],
             "input_slices": 1,
         },
-        "postprocessing": {"mask_threshold": 0.5, "candidate_scorer": None},
+        # Larger pixels blend the wall with the lung to what this network takes for nodule.
+        "postprocessing": {"mask_threshold": 0.5, "candidate_scorer": None, "coarse_pixel_mm": 0.0},
         "training": {
             "data": "drawn nodules",
             "series": {"train": [TRAINED_SERIES], "validation": []},

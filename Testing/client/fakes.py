@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from LungNoduleSegLib.client.exchange import _place, _prefix
 from LungNoduleSegLib.client.interpreter import Interpreter
@@ -38,13 +39,20 @@ class Scripted(Interpreter):
         return [str(self.path), str(self.script), *map(str, arguments)]
 
 
+_UNREAD: WeakKeyDictionary[Any, list[dict]] = WeakKeyDictionary()
+
+
+def _taken(follower: Any) -> list[dict]:
+    return _UNREAD.pop(follower, []) + follower.events()
+
+
 def last(follower: Any, *names: str, timeout_s: float = WAIT_S) -> list[dict]:
     """Events until one is of these names or, without names, the last of a run."""
     names = names or ("result", "cancelled", "error")
     found: list[dict] = []
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
-        found += follower.events()
+        found += _taken(follower)
         if any(event["event"] in names for event in found):
             return found
         time.sleep(0.01)
@@ -55,8 +63,10 @@ def pid_of(follower: Any) -> int:
     """The process number that a scripted runner tells next, its own or that of a process that it has started."""
     end = time.monotonic() + WAIT_S
     while time.monotonic() < end:
-        for event in follower.events():
+        events = _taken(follower)
+        for n, event in enumerate(events, start=1):
             if "pid" in event and event["event"] == "progress":
+                _UNREAD[follower] = events[n:]  # a runner that ends at once may have said its last word already
                 return int(event["pid"])
         time.sleep(0.01)
     raise AssertionError(follower.log)

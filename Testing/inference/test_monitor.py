@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from LungNoduleSegLib.errors import Cancelled
-from LungNoduleSegLib.inference.monitor import Monitor
+from LungNoduleSegLib.inference import monitor as module
+from LungNoduleSegLib.inference.monitor import Clock, Monitor
 
 
 def test_fractions_rise_through_the_stages():
@@ -28,3 +29,12 @@ def test_cancel_raises():
     monitor.step(0)
     with pytest.raises(Cancelled):
         monitor.step(0)
+
+
+def test_a_stage_that_comes_again_adds_up(monkeypatch):
+    times = iter([0.0, 1.0, 3.0, 6.0])
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(times))
+    clock = Clock()
+    for name in ("search", "screen", "search"):
+        clock.lap(name)
+    assert clock.laps == {"search": 4.0, "screen": 2.0}

@@ -212,7 +212,8 @@ def test_the_rim_of_our_own_lung_mask_needs_no_tiles(monkeypatch):
     lung[:] = False
     lung[2:30, 60:160, 20:136] = True  # 116 px: a tile's core of 112 holds it without its rim only
     monkeypatch.setattr("LungNoduleSegLib.ct.lung_mask", lambda _: lung)
-    own, given = (search(OracleEngine(), ct, lung=mask) for mask in (None, lung))
+    once = SearchSettings(coarse_pixel_mm=0.0)
+    own, given = (search(OracleEngine(), ct, once, lung=mask) for mask in (None, lung))
     assert own.counts["first_tiles"] < given.counts["first_tiles"]
     assert all(match(ct, own.candidates, ball) > 0.97 for ball in (BALLS[0], BALLS[2]))
 

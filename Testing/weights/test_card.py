@@ -110,6 +110,7 @@ def test_missing_inner_key_is_named(part: str, key: str):
         ({"postprocessing__mask_threshold": 1.5}, "`postprocessing.mask_threshold`.*between 0 and 1"),
         ({"postprocessing__crop_zooms": [0.8]}, "`postprocessing.crop_zooms`.*1 among them"),
         ({"postprocessing__crop_zooms": [1.0, 9.0]}, "`postprocessing.crop_zooms`.*between 0.5 and 2"),
+        ({"postprocessing__coarse_pixel_mm": 3.0}, "`postprocessing.coarse_pixel_mm`.*between 0 and 2"),
         ({"postprocessing__candidate_scorer": 3}, "`postprocessing.candidate_scorer`"),
         ({"training__series__train": ["not a uid"]}, "`training.series.train`"),
         ({"training__series__train": ["1.2", "1.2"]}, r"names each series once.*1\.2"),

@@ -130,6 +130,21 @@ def default_cts() -> list[Path]:
     return [*found, lidc] if data and lidc.is_dir() else found
 
 
+def network_state(model: str) -> tuple[Any, dict[str, Any]]:
+    """Configuration and weights (arrays by name) of a model; weights made up, from one seed, where it has none."""
+    from LungNoduleSegLib.networks import NetworkConfig, build
+    from LungNoduleSegLib.weights import checks, find, load_state
+
+    entry = find(model)
+    config = NetworkConfig.from_dict(checks.thawed(entry.card.architecture))
+    if entry.available:
+        return config, load_state(entry)
+    import torch
+
+    torch.manual_seed(0)
+    return config, {name: tensor.numpy() for name, tensor in build(config).state_dict().items()}
+
+
 def plain_network(model: str) -> Any:
     """The network as it was trained: eager float32, nothing folded, channels first."""
     import torch

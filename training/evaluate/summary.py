@@ -19,7 +19,7 @@ TWO_FOLDS = "two folds"
 GROUPS = {
     NOT_SEEN: "no scan of the patient was trained on or looked at",
     TWO_FOLDS: "judged by a network that left the patient out of its training, one of several, with a candidate scorer "
-    "that was fitted on scans of the others; what the program does was decided with a view to these scans",
+    "that was fitted on scans of the others",
     DEVELOPMENT: "LIDC-IDRI-0063: no weight was fitted on it, but the program's decisions were tried on it",
     CHOSEN_ON: "the model was chosen by crops or scans of the patient",
     SEEN: "the model was trained on crops or scans of the patient: what it reaches here says little of other scans",

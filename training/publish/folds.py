@@ -15,6 +15,7 @@ from LungNoduleSegLib.segmenter.result import Result
 from LungNoduleSegLib.segmenter.segmenter import MIN_DIAMETER_MM, Segmenter
 from training.evaluate.places import Place, find_places, open_place
 from training.evaluate.records import Record, Settings, marks_sha256, record_of
+from training.publish.origin import runs_before
 from training.publish.published import network_of_run
 from training.publish.scoring import JudgedScan, judge_candidates, two_fold_scores
 from training.sources import Sources
@@ -28,7 +29,7 @@ POINTS_SOURCE = (
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One run: its network, the patients that it left out, and the images that it saw."""
+    """One run: its network, the patients that it left out, and the images that it and the runs before it saw."""
 
     run: str
     segmenter: Segmenter
@@ -67,8 +68,14 @@ def folds_of(runs: Sequence[str], sources: Sources) -> list[Fold]:
             raise InputError(f"two of the runs left out {min(twice)}", path=sources.run(run), remedy="Name others.")
         state = {name: value.numpy() for name, value in network.state_dict().items()}
         segmenter = Segmenter(make_engine(published.network, state, published.normalisation))
-        folds.append(Fold(run, segmenter, leave_out, published.samples))
+        folds.append(Fold(run, segmenter, leave_out, published.samples + _images_before(run, sources)))
     return folds
+
+
+def _images_before(run: str, sources: Sources) -> int:
+    """Images that the runs behind a run's first weights saw (`train --init`)."""
+    earlier = runs_before(sources, sources.run(run))
+    return sum(network_of_run(folder)[1].samples for folder in earlier)
 
 
 def judge_folds(

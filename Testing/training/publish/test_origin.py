@@ -20,6 +20,7 @@ from training.publish.origin import (
     forget_start,
     is_lidc,
     parent_of,
+    runs_before,
     series_by_side,
     series_of,
     write_start,
@@ -69,6 +70,7 @@ def test_the_model_behind_the_first_of_several_runs(sources):
     write_start(sources.run("b"), {"run": "a"})
     write_start(sources.run("c"), {"run": "b"})
     assert parent_of(sources, sources.run("c")) == MODEL
+    assert runs_before(sources, sources.run("c")) == [sources.run("b"), sources.run("a")]
     forget_start(sources.run("a"))
     forget_start(sources.run("a"))
     assert parent_of(sources, sources.run("c")) is None
