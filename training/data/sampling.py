@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
 from training.data.appearance import hollowed, resharpened
 from training.data.crops import IGNORE, Crops
+from training.data.mixing import mixed
 from training.data.scans import TrainingScan
 
 EIGHT_BIT_MIN_RANGE = 1.0
@@ -45,6 +46,8 @@ class SamplingConfig:
     cavity_share, sharpness_share
         Share of the crops whose nodule is hollowed out, where it is large enough, and of the images that are made
         softer or sharper.
+    mix_share
+        Share of the images that take a window of another one of the batch, with its nodule if it has one.
     """
 
     tile_px: int = 128
@@ -63,6 +66,7 @@ class SamplingConfig:
     lone_slice_share: float = 0.1
     cavity_share: float = 0.0
     sharpness_share: float = 0.0
+    mix_share: float = 0.0
 
 
 @dataclass(eq=False)
@@ -103,8 +107,13 @@ class Sampler:
             if config.sharpness_share and rng.random() < config.sharpness_share:
                 image = resharpened(image, rng)
             image, label = self._move(image, label, rng, shift=0 if number < from_scans else self._shift(rng))
-            images.append(self._intensity(normalise(image, self.normalisation, min_range=floors[-1]), rng))
+            images.append(normalise(image, self.normalisation, min_range=floors[-1]))
+            # Nothing is drawn for a share of zero, so that a run without mixing stays what it was.
+            images[-1] = images[-1] if config.mix_share else self._intensity(images[-1], rng)
             labels.append(label)
+        if config.mix_share:
+            images, labels = mixed(images, labels, config.mix_share, rng)
+            images = [self._intensity(image, rng) for image in images]
         return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
 
     def _shift(self, rng: np.random.Generator) -> int:

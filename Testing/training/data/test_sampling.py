@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from LungNoduleSegLib.inference.normalise import Normalisation
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, crops_of, disc, disc_crops, made_scan
@@ -210,6 +211,17 @@ def test_shares_of_cavities_and_sharpness():
     changed, _ = sampler(crops, slices=1, sharpness_share=1.0).batch(0)
     assert set(sharp.unique().tolist()) == {0.0, 1.0}
     assert all(len(image.unique()) > 2 for image in changed)
+
+
+def test_share_of_mixed_images():
+    """Without windows of others every image has its one nodule; with them, some have two or none."""
+
+    def pieces(share: float) -> list[int]:
+        _, labels = sampler(slices=1, batch_size=32, mix_share=share).batch(0)
+        return [int(ndimage.label(label.numpy() == 1)[1]) for label in labels]
+
+    assert set(pieces(0.0)) == {1}
+    assert len(set(pieces(0.6))) > 1
 
 
 @pytest.mark.parametrize(("share", "tiles"), [(0.0, 0), (0.4, 3), (0.5, 4), (1.0, 8)])
