@@ -33,6 +33,9 @@ def train(
     scan_share: Annotated[float, typer.Option(help="Share of a batch taken from complete scans.")] = 0.4,
     cavity_share: Annotated[float, typer.Option(help="Share of the crops whose nodule is hollowed out.")] = 0.0,
     sharpness_share: Annotated[float, typer.Option(help="Share of the images made softer or sharper.")] = 0.0,
+    shell_share: Annotated[
+        float, typer.Option(help="Share of the tiles of scans that get a thin-walled cavity.")
+    ] = 0.0,
     mix_share: Annotated[float, typer.Option(help="Share of the images that take a window of another one.")] = 0.0,
     gain: Annotated[float, typer.Option(help="Largest change of contrast.")] = 0.1,
     mine_every: Annotated[int, typer.Option(help="Samples between two searches for false positives.")] = 15_000,
@@ -79,8 +82,8 @@ def train(
         learning_rate=learning_rate, scan_share=scan_share, seed=seed, batch_size=batch,
         mine_every=mine_every, validate_every=validate_every, patience=patience, protocol=protocol, engine=engine,
         leave_out=tuple(sorted(leave_out or ())),
-        sampling={"cavity_share": cavity_share, "sharpness_share": sharpness_share, "mix_share": mix_share,
-                  "gain": gain},
+        sampling={"cavity_share": cavity_share, "sharpness_share": sharpness_share, "shell_share": shell_share,
+                  "mix_share": mix_share, "gain": gain},
     )  # fmt: skip
     sources = Sources.find(data, cache)
     start: dict[str, Any] = {"init": init, "from_model": from_model, "threads": threads}

@@ -9,12 +9,16 @@ import torch
 from torch.nn import functional as F
 
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
-from training.data.appearance import hollowed, resharpened
+from training.data.appearance import resharpened
+from training.data.cavities import hollowed, with_shell
 from training.data.crops import IGNORE, Crops
 from training.data.mixing import mixed
-from training.data.scans import TrainingScan
+from training.data.scans import TrainingScan, tile_start
 
 EIGHT_BIT_MIN_RANGE = 1.0
+
+LUNG_HU = (-950, -650)
+"""Lung that holds air, and not the air of the large airways: cavities are drawn there."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class SamplingConfig:
     cavity_share, sharpness_share
         Share of the crops whose nodule is hollowed out, where it is large enough, and of the images that are made
         softer or sharper.
+    shell_share
+        Share of the tiles of scans into which a thin-walled cavity is drawn.
     mix_share
         Share of the images that take a window of another one of the batch, with its nodule if it has one.
     """
@@ -66,6 +72,7 @@ class SamplingConfig:
     lone_slice_share: float = 0.1
     cavity_share: float = 0.0
     sharpness_share: float = 0.0
+    shell_share: float = 0.0
     mix_share: float = 0.0
 
 
@@ -155,7 +162,31 @@ class Sampler:
         else:
             centre = np.array(scan.lung_place(int(rng.choice(scan.lung_voxels))))
         image, label = scan.tile(tuple(centre), size, self.slices)
-        return image.astype(np.float32), label
+        image = image.astype(np.float32)
+        if config.shell_share and rng.random() < config.shell_share:
+            image = self._shell(scan, tuple(int(c) for c in centre), image, label, rng)
+        return image, label
+
+    def _shell(
+        self,
+        scan: TrainingScan,
+        centre: tuple[int, ...],
+        image: np.ndarray,
+        label: np.ndarray,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """The tile with a thin-walled cavity in its lung, if there is lung in its middle part."""
+        size = image.shape[-1]
+        start = [tile_start(c, size, n) for c, n in zip(centre[1:], scan.hu.shape[1:])]
+        reach = self.config.tile_px // 2 - 8
+        j0, i0 = (max(s + size // 2 - reach, 0) for s in start)
+        j1, i1 = (s + size // 2 + reach for s in start)
+        hu = scan.hu[centre[0], j0:j1, i0:i1]
+        places = np.argwhere(scan.lung[centre[0], j0:j1, i0:i1] & (hu > LUNG_HU[0]) & (hu < LUNG_HU[1]))
+        if not len(places):
+            return image
+        j, i = places[rng.integers(len(places))] + (j0 - start[0], i0 - start[1])
+        return with_shell(image, label, (int(j), int(i)), scan.spacing_mm, rng)
 
     def _move(
         self, image: np.ndarray, label: np.ndarray, rng: np.random.Generator, *, shift: int

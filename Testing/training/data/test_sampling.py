@@ -213,6 +213,19 @@ def test_shares_of_cavities_and_sharpness():
     assert all(len(image.unique()) > 2 for image in changed)
 
 
+def test_shells_are_drawn_into_scans_alone():
+    scan = made_scan()
+    plain = sampler(scans=[scan], scan_share=0.5, batch_size=16, scan_positive_share=0.0)
+    shelled = sampler(scans=[scan], scan_share=0.5, batch_size=16, scan_positive_share=0.0, shell_share=1.0)
+    _, without = plain.batch(0)
+    _, labels = shelled.batch(0)
+    assert sum(bool((label == 1).any()) for label in labels[:8]) > sum(
+        bool((label == 1).any()) for label in without[:8]
+    )
+    none = sampler(shell_share=1.0).batch(1), sampler().batch(1)
+    assert torch.equal(none[0][0], none[1][0])
+
+
 def test_share_of_mixed_images():
     """Without windows of others every image has its one nodule; with them, some have two or none."""
 
