@@ -16,7 +16,9 @@ RIM_CELL_PX = 4
 """The same for taking its rim off."""
 
 
-def cover(mask: NDArray[np.bool_], *, px: int = TILE_PX, margin: int = 16) -> NDArray[np.int64]:
+def cover(
+    mask: NDArray[np.bool_], *, px: int = TILE_PX, margin: int = 16, from_end: bool = False
+) -> NDArray[np.int64]:
     """Few tiles whose cores hold every pixel of a mask.
 
     The cores lie in bands, of rows or of columns, whichever needs fewer; with that, and up to the cells that a mask is
@@ -28,12 +30,16 @@ def cover(mask: NDArray[np.bool_], *, px: int = TILE_PX, margin: int = 16) -> ND
         bool [j, i] of one slice.
     margin
         Border of a tile that does not count: at an image's edge a network lacks context.
+    from_end
+        Counts from the last row and column: as few tiles, with seams elsewhere.
 
     Returns
     -------
     (n, 2) int64: row and column of each tile's first pixel; may be negative.
     """
     cells = _cells(mask, CELL_PX)
+    if from_end:
+        cells = cells[::-1, ::-1]
     size = max(1, (px - 2 * margin) // CELL_PX)
     by_rows = _bands(_bits(cells), size)
     by_columns = _bands(_bits(cells.T), size)
@@ -41,6 +47,8 @@ def cover(mask: NDArray[np.bool_], *, px: int = TILE_PX, margin: int = 16) -> ND
         cores = [(band, span) for band, spans in by_rows for span in spans]
     else:
         cores = [(span, band) for band, spans in by_columns for span in spans]
+    if from_end:
+        cores = [tuple((n - b, n - a) for (a, b), n in zip(core, cells.shape)) for core in cores]  # type: ignore[misc]
     places = [[((a + b) * CELL_PX - px) // 2 for a, b in core] for core in cores]
     return np.array(places, dtype=np.int64).reshape(-1, 2)
 

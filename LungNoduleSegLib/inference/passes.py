@@ -15,6 +15,9 @@ from LungNoduleSegLib.inference.regions import sparse_components
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.tiles import TILE_PX, ProbabilityVolume, gather
 
+LARGE_GROUP_PX = 80
+"""Hits that touch each other on a slice: 8 mm across at .8 mm."""
+
 _AROUND = np.ones((3, 3), bool)
 
 
@@ -50,10 +53,12 @@ def first_places(
         chosen.append(int(occupied[-1]))
     margin = round(settings.first_margin_px * px / TILE_PX)
     places = []
-    for k in chosen:
+    for n, k in enumerate(chosen):
         # A slice left out is searched by its neighbours, so they cover its lung too.
         around = lung[max(k - stride + 1, 0) : k + stride].any(axis=0)
-        tiles = cover(without_rim(around, rim_mm, spacing_mm[1]), px=px, margin=margin)
+        # A network misses what the edges of its tiles cut: every other slice has its seams elsewhere.
+        inner = without_rim(around, rim_mm, spacing_mm[1])
+        tiles = cover(inner, px=px, margin=margin, from_end=n % 2 == 1)
         places.append(np.column_stack([np.full(len(tiles), k), tiles]))
     return np.concatenate(places)
 
@@ -94,7 +99,8 @@ def second_places(
 ) -> NDArray[np.int64]:
     """Tiles of the second pass around hits, (n, 3) in the CT's own indices.
 
-    Slices next to a hit that the first pass left out are added. On each slice the largest group of hits gets a tile
+    Slices next to a hit that the first pass left out are added, and those next to a group of at least
+    ``LARGE_GROUP_PX`` pixels, which does not end from one slice to the next: a tile's edge had cut it there. On each slice the largest group of hits gets a tile
     centred on it; a group that lies well inside a tile placed before needs none of its own.
     """
     if len(found) == 0:
@@ -105,11 +111,14 @@ def second_places(
     for k in np.unique(found[:, 0]):
         pixels = found[found[:, 0] == k, 1:]
         planes.setdefault(int(k), []).append(pixels)
+        large = _large(pixels)
         for step in (-1, 1):
             n = int(k) + step
             while 0 <= n < depth and left_out[n]:
                 planes.setdefault(n, []).append(pixels)
                 n += step
+            if len(large) and 0 <= n < depth:
+                planes.setdefault(n, []).append(large)
     core = px - 2 * round(settings.second_margin_px * px / TILE_PX)
     places = []
     for k in sorted(planes):
@@ -118,6 +127,18 @@ def second_places(
             plane[pixels[:, 0], pixels[:, 1]] = True
         places += [(k, j, i) for j, i in _centred(plane, core, px)]
     return np.array(places, dtype=np.int64).reshape(-1, 3) + volume.offset_kji
+
+
+def _large(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the pixels (n, 2) of a slice that lie in a large group."""
+    if len(pixels) < LARGE_GROUP_PX:
+        return pixels[:0]
+    low = pixels.min(axis=0)
+    plane = np.zeros(pixels.max(axis=0) - low + 1, bool)
+    plane[tuple((pixels - low).T)] = True
+    labels, _ = ndimage.label(plane, _AROUND)
+    number = labels[tuple((pixels - low).T)]
+    return pixels[np.bincount(number)[number] >= LARGE_GROUP_PX]
 
 
 def _centred(plane: NDArray[np.bool_], core: int, px: int) -> list[tuple[int, int]]:
