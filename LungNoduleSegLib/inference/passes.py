@@ -100,8 +100,9 @@ def second_places(
     """Tiles of the second pass around hits, (n, 3) in the CT's own indices.
 
     Slices next to a hit that the first pass left out are added, and those next to a group of at least
-    ``LARGE_GROUP_PX`` pixels, which does not end from one slice to the next: a tile's edge had cut it there. On each slice the largest group of hits gets a tile
-    centred on it; a group that lies well inside a tile placed before needs none of its own.
+    ``LARGE_GROUP_PX`` pixels, which does not end from one slice to the next: a tile's edge had cut it there. On each
+    slice the largest group of hits gets a tile centred on it; a group that lies well inside a tile placed before needs
+    none of its own.
     """
     if len(found) == 0:
         return np.zeros((0, 3), np.int64)

@@ -42,6 +42,23 @@ def test_no_cut_into_bands_needs_fewer_tiles(seed, share):
     assert len(cover(mask, px=24, margin=4)) == fewest
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 0.6))
+def test_from_the_end_is_the_mirror_image(seed, share):
+    mask = (np.random.default_rng(seed).random((9, 7)) < share).repeat(8, axis=0).repeat(8, axis=1)
+    forward, back = (cover(m, px=24, margin=4, from_end=e) for m, e in ((mask, True), (mask[::-1, ::-1], False)))
+    mirrored = [(mask.shape[0] - j - 24, mask.shape[1] - i - 24) for j, i in back.tolist()]
+    assert forward.tolist() == [list(place) for place in mirrored]
+
+
+def test_seams_move_between_the_two_ends():
+    """120 px in cores of 96: from the start 96 + 24, from the end 24 + 96."""
+    mask = np.zeros((90, 120), bool)
+    mask[:] = True
+    assert sorted(cover(mask)[:, 1].tolist()) == [-16, 44]
+    assert sorted(cover(mask, from_end=True)[:, 1].tolist()) == [-52, 8]
+
+
 def fewest_by_trying(cells):
     """Every cut into bands of one or two rows; in each the spans from left to right."""
     height = len(cells)

@@ -252,6 +252,26 @@ def test_second_tiles_are_centred_on_their_hits():
         assert any(j0 + 40 <= j < j0 + 88 and i0 + 40 <= i < i0 + 88 for _, j0, i0 in near)
 
 
+def test_slices_beside_a_large_group_are_looked_at_too():
+    volume = ProbabilityVolume((2, 0, 0), (5, 200, 200))
+    volume.weight[:] = 1  # the first pass saw all slices
+    large = np.argwhere(np.ones((9, 9), bool)) + (100, 90)
+    hits = np.vstack([np.column_stack([np.full(81, 2), large]), [[2, 20, 180]]])
+    places = second_places(hits, volume, SearchSettings(second_margin_px=40), 128)
+    # The small group is looked at on its own slice alone.
+    assert sorted(places[:, 0].tolist()) == [3, 4, 4, 5]
+    assert {tuple(p[1:]) for p in places[places[:, 0] != 4].tolist()} < {tuple(p[1:]) for p in places.tolist()}
+    assert len(second_places(hits[10:], volume, SearchSettings(second_margin_px=40), 128)) == 2
+
+
+def test_every_other_slice_has_its_seams_elsewhere():
+    lung = np.ones((4, 130, 150), bool)
+    places = first_places(lung, (2.5, 0.8, 0.8), SearchSettings(), 128, step_mm=2.5)
+    by_slice = [places[places[:, 0] == k, 1:].tolist() for k in range(4)]
+    assert by_slice[0] == by_slice[2] != by_slice[1] == by_slice[3]
+    assert len(by_slice[0]) == len(by_slice[1])
+
+
 def test_components_by_hysteresis():
     volume = ProbabilityVolume((5, 0, 0), (3, 20, 20))
     volume.weight[:] = 1
