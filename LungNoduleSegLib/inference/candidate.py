@@ -77,6 +77,13 @@ def overlap(a: Candidate, b: Candidate) -> float:
     return float((part[0] & part[1]).sum() / min(a.mask.sum(), b.mask.sum()))
 
 
+def share_inside(voxels: NDArray[np.int64], candidate: Candidate) -> float:
+    """Share of voxels (n, 3) of the CT that lie in a candidate's mask."""
+    local = voxels - candidate.offset_kji
+    local = local[((local >= 0) & (local < candidate.mask.shape)).all(axis=1)]
+    return float(candidate.mask[tuple(local.T)].sum() / len(voxels))
+
+
 def without_doubles(candidates: list[Candidate], limit: float = 0.3) -> list[Candidate]:
     """By falling probability, without doubles, and no voxel in two masks.
 

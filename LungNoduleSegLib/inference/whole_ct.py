@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.candidate import Candidate, without_doubles
+from LungNoduleSegLib.inference.candidate import Candidate, share_inside, without_doubles
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Cancel, Clock, Monitor, Progress
 from LungNoduleSegLib.inference.orientation import axial_view
@@ -20,6 +20,9 @@ from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.spread import SpreadBox, spread_box
 from LungNoduleSegLib.inference.tiles import ProbabilityVolume
+
+SURE = 0.5
+"""What lies in a candidate with at least this probability is not outlined once more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +113,10 @@ def search(
     kept = [(seen.scale.engine, component) for seen in looks for component in seen.kept]
     for n, (scaled, component) in enumerate(kept):
         monitor.step(n / len(kept))
+        # Most of what larger pixels see was found before; so were the pieces of what a tile's edge had cut.
+        sure = (c for c in candidates if c.probability >= SURE)
+        if any(share_inside(component.voxels, c) > 0.5 for c in sure):
+            continue
         grown = resegment(scaled, ct_axial, component, settings, scorer)
         if grown is None:
             continue

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from LungNoduleSegLib.ct import CT
-from LungNoduleSegLib.inference.candidate import Candidate, overlap, without_doubles
+from LungNoduleSegLib.inference.candidate import Candidate, overlap, share_inside, without_doubles
 from LungNoduleSegLib.inference.features import FEATURES, hu_features, lung_features, shape_features, view_features
 from LungNoduleSegLib.inference.scorer import CandidateScorer, plain_score, score
 from Testing.inference.phantom import thorax
@@ -37,6 +37,15 @@ def test_overlap_is_a_share_of_the_smaller():
     assert overlap(large, small) == pytest.approx(4 / 32)
     assert overlap(small, large) == pytest.approx(4 / 32)
     assert overlap(large, candidate((4, 0, 0))) == 0
+
+
+def test_share_of_voxels_inside_a_candidate():
+    mask = np.ones((1, 2, 2), bool)
+    mask[0, 1, 1] = False
+    one = Candidate((5, 10, 20), mask, 0.5, 0.5, (0.0, 0.0, 0.0), 2.0)
+    voxels = np.array([[5, 10, 20], [5, 11, 21], [5, 9, 20], [6, 10, 20]])
+    assert share_inside(voxels, one) == 0.25
+    assert share_inside(voxels[:1], one) == 1.0
 
 
 def test_of_doubles_the_more_probable_one_stays_and_masks_do_not_overlap():

@@ -201,6 +201,17 @@ def test_larger_pixels_show_what_is_too_large_for_the_network():
     assert probability[ball_mask(ct, *large[:4])].mean() > 0.8 and probability[ball_mask(ct, *small[:4])].mean() > 0.8
 
 
+def test_what_was_outlined_is_not_outlined_at_larger_pixels_again(monkeypatch):
+    ct, lung = thorax(balls=[(12, 110, 60, 6.0, 40), (25, 90, 160, 5.0, 50)])
+    once = search(OracleEngine(), ct, lung=lung)
+    monkeypatch.setattr("LungNoduleSegLib.inference.whole_ct.SURE", 1.1)
+    twice = search(OracleEngine(), ct, lung=lung)
+    assert once.counts["screened"] == twice.counts["screened"]
+    assert once.counts["candidate_tiles"] < twice.counts["candidate_tiles"]
+    for ball in ((12, 110, 60, 6.0, 40), (25, 90, 160, 5.0, 50)):
+        assert match(ct, once.candidates, ball) > 0.9
+
+
 def test_large_pixels_are_searched_once():
     ct, lung = thorax(spacing=(2.5, 1.1, 1.1), balls=[(12, 110, 60, 6.0, 40)])
     once = search(OracleEngine(), ct, SearchSettings(coarse_pixel_mm=0.0), lung=lung)
