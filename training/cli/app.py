@@ -14,6 +14,7 @@ for command in (
     facts.facts,
     data.prepare,
     runs.train,
+    runs.average,
     runs.check,
     models.export,
     models.operate,

@@ -98,6 +98,33 @@ def train(
     typer.echo(f"queued as job {job.job_id}; its output goes to {logs}")
 
 
+def average(
+    run: Annotated[str, typer.Option(help="Run that was trained last.")],
+    other: Annotated[str, typer.Option(help="Run of the same network, such as the one that it started from.")],
+    into: Annotated[str, typer.Option(help="Name of the run that gets the averaged weights.")],
+    share: Annotated[float, typer.Option(help="Share of the other run's weights.")] = 0.5,
+    data: Data = None,
+    cache: Cache = None,
+) -> None:
+    """Average the weights of two runs into one of its own, to export or to train on."""
+    from training.engine import checkpoint
+    from training.engine.averaging import averaged
+    from training.publish.origin import read_start, write_start
+
+    sources = Sources.find(data, cache)
+    folder = sources.run(into)
+    if folder.exists():
+        raise InputError("this run is there already", path=folder, remedy="Choose another name.")
+    state = averaged(sources.run(run), sources.run(other), share)
+    start = read_start(sources.run(run)) or {}
+    write_start(folder, {**start, "averaged": {"of": run, "with": other, "share": share}})
+    log = sources.run(run) / "log.jsonl"
+    if log.is_file():
+        (folder / "log.jsonl").write_text(log.read_text(encoding="utf-8"), encoding="utf-8")
+    checkpoint.save(folder / checkpoint.LAST, state)
+    typer.echo(f"written: {folder} ({share:g} of {other})")
+
+
 def train_run(
     config: RunConfig,
     sources: Sources,

@@ -52,19 +52,20 @@ def start_of_model(entry: CatalogEntry) -> dict[str, Any]:
 
 def parent_of(sources: Sources, folder: Path) -> dict[str, Any] | None:
     """The model that a run, or the first of the runs before it, started from; None where none did."""
-    start = _start([folder, *runs_before(sources, folder)][-1])
+    start = read_start([folder, *runs_before(sources, folder)][-1])
     return start if start and "model" in start else None
 
 
 def runs_before(sources: Sources, folder: Path) -> list[Path]:
     """Folders of the runs that a run started from, the last one first."""
     chain = [folder]
-    while (start := _start(chain[-1])) and "run" in start and sources.run(start["run"]) not in chain:
+    while (start := read_start(chain[-1])) and "run" in start and sources.run(start["run"]) not in chain:
         chain.append(sources.run(start["run"]))
     return chain[1:]
 
 
-def _start(folder: Path) -> dict[str, Any] | None:
+def read_start(folder: Path) -> dict[str, Any] | None:
+    """What `write_start` kept beside a run; None for a run that started from nothing."""
     try:
         return json.loads((folder / START_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -22,7 +22,7 @@ from training.engine import checkpoint
 from training.engine.architecture import config_from_dict
 from training.publish.crop_figures import measured
 from training.publish.looks import log_look
-from training.publish.origin import data_text, is_lidc, parent_of, series_by_side
+from training.publish.origin import data_text, is_lidc, parent_of, read_start, series_by_side
 from training.sources import Sources
 
 INTENDED_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
@@ -110,6 +110,7 @@ def publish(
             "started_from": {k: v for k, v in parent.items() if k != "series"} if parent else None,
             "prepared": description,
             "samples": published.samples,
+            "averaged": (read_start(folder) or {}).get("averaged"),
             "chosen": "best look at the validation patients" if best else "end of the run",
             "run": published.run,
             "earlier": [_earlier(sources, stage) for stage in after],
