@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
 from Testing.training.engine.two_processes import BATCH, config
 from Testing.training.synthetic import TRAIN, VALIDATION, disc_crops, made_scan
-from training.cli.runs import train_run
+from training.cli.runs import average, train_run
 from training.data.split import side
 from training.engine import checkpoint
+from training.publish.origin import read_start
 
 ROOT = Path(__file__).resolve().parents[3]
 OTHER_TRAIN = next(f"LIDC-IDRI-{n:04d}" for n in range(2, 100) if side(f"LIDC-IDRI-{n:04d}") == "train")
@@ -110,3 +112,22 @@ def test_the_command_starts_its_second_process_itself(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("two: float32 on 2 x cpu") == 1
     assert checkpoint.load_run(tmp_path / "two" / "last.pt")["step"] == 2
+
+
+def test_two_runs_averaged_into_a_third(tmp_path, capsys, monkeypatch):
+    sources = MadeUp(tmp_path)
+    train_run(SMALL, sources, "first")
+    train_run(replace(SMALL, seed=1), sources, "second", init="first")
+    monkeypatch.setattr("training.cli.runs.Sources.find", lambda data, cache: sources)
+    average(run="second", other="first", into="both", share=0.25)
+    first, second, both = (
+        checkpoint.load_run(tmp_path / name / "last.pt")["average"]["state"] for name in ("first", "second", "both")
+    )
+    name = next(n for n, value in both.items() if value.is_floating_point() and not first[n].equal(second[n]))
+    assert torch.allclose(both[name], 0.75 * second[name] + 0.25 * first[name])
+    start = read_start(tmp_path / "both")
+    assert start == {"run": "first", "averaged": {"of": "second", "with": "first", "share": 0.25}}
+    train_run(replace(SMALL, samples=3 * BATCH), sources, "both")
+    assert "going on at 10 of 15 images" in capsys.readouterr().out
+    with pytest.raises(InputError, match="there already"):
+        average(run="second", other="first", into="both")
