@@ -48,7 +48,8 @@ def cover(
     else:
         cores = [(span, band) for band, spans in by_columns for span in spans]
     if from_end:
-        cores = [tuple((n - b, n - a) for (a, b), n in zip(core, cells.shape)) for core in cores]  # type: ignore[misc]
+        height, width = cells.shape
+        cores = [((height - b, height - a), (width - d, width - c)) for (a, b), (c, d) in cores]
     places = [[((a + b) * CELL_PX - px) // 2 for a, b in core] for core in cores]
     return np.array(places, dtype=np.int64).reshape(-1, 2)
 

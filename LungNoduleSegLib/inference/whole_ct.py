@@ -108,7 +108,7 @@ def search(
 
     monitor.stage(0.75, 1.0, "Outlining candidates")
     before = engine.tiles
-    candidates = []
+    candidates: list[Candidate] = []
     spread: list[SpreadBox] = []
     kept = [(seen.scale.engine, component) for seen in looks for component in seen.kept]
     for n, (scaled, component) in enumerate(kept):

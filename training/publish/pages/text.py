@@ -90,6 +90,8 @@ def _data(card: Card) -> str:
         lines.append(f"Images seen, stage by stage: {seen}.")
     if training.get("chosen"):
         lines.append(f"Weights taken: {training['chosen']}.")
+    if mixed := training.get("averaged"):
+        lines.append(f"Averaged with those of {mixed['with']}, which have a share of {mixed['share']:g}.")
     lines += list(training.get("remarks", ()))
     return "\n".join(f"* {line}" for line in lines)
 
