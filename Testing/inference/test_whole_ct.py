@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -157,14 +159,17 @@ def test_a_scorer_gives_the_probability(scene, found):
     assert candidates[0].probability == pytest.approx(small_first(candidates[0].features))
 
 
-def test_what_no_threshold_would_report_is_seen_once_only(scene, found):
+def test_what_no_threshold_would_report_is_seen_once_only(scene):
     ct, lung = scene
     large_only = CandidateScorer(("diameter_mm",), (8.0,), (1.0,), (2.5,), 0.0)  # 5 mm: .0006, 8 mm: .5, 12 mm: 1
-    result = search(OracleEngine(), ct, lung=lung, scorer=large_only)
+    settings = SearchSettings(coarse_pixel_mm=0.0)
+    result, everything = (
+        search(OracleEngine(), ct, replace(settings, least_probability=least), lung=lung, scorer=large_only)
+        for least in (settings.least_probability, 0.0)
+    )
     assert [round(c.diameter_mm) for c in result.candidates] == [12, 8]
-    assert result.counts["candidate_tiles"] < found.counts["candidate_tiles"]
-    everything = SearchSettings(least_probability=0.0)
-    assert len(search(OracleEngine(), ct, everything, lung=lung, scorer=large_only).candidates) == 3
+    assert len(everything.candidates) == 3
+    assert result.counts["candidate_tiles"] < everything.counts["candidate_tiles"]
 
 
 def test_small_pixels_are_enlarged_for_the_first_pass():
