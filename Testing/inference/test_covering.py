@@ -53,8 +53,7 @@ def test_from_the_end_is_the_mirror_image(seed, share):
 
 def test_seams_move_between_the_two_ends():
     """120 px in cores of 96: from the start 96 + 24, from the end 24 + 96."""
-    mask = np.zeros((90, 120), bool)
-    mask[:] = True
+    mask = np.ones((90, 120), bool)
     assert sorted(cover(mask)[:, 1].tolist()) == [-16, 44]
     assert sorted(cover(mask, from_end=True)[:, 1].tolist()) == [-52, 8]
 

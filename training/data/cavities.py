@@ -58,8 +58,9 @@ def _depth(mask: np.ndarray) -> np.ndarray:
     return ndimage.distance_transform_edt(mask) if mask.any() else np.zeros(mask.shape)
 
 
-RADIUS_MM = (3.0, 11.0)
-SHELL_MM = (0.8, 3.0)
+RADIUS_MM, SHELL_MM = (3.0, 11.0), (0.8, 3.0)
+"""Least and most of a shell's radius and of the thickness of its wall."""
+
 _WALL_HU = (-350.0, 60.0)
 _AIR_HU = (-1000.0, -850.0)
 _GRAIN_HU = (5.0, 45.0)
@@ -76,9 +77,9 @@ def with_shell(
 ) -> np.ndarray:
     """A thin-walled cavitary nodule drawn at a place of the lung; ``label`` is changed in place.
 
-    Hollowed nodules keep the thickness that they had as solid ones, and no public crop has a ring of 1 to 2 mm: to
-    a network that is a bronchus. Here an uneven, closed shell of soft tissue around air is laid into the slices with
-    its partial volume, the middle of it up to .6 radii above or below the middle slice.
+    Hollowed nodules keep walls of 1.5 px and more, each slice on its own; a network can still take a thinner ring for
+    a bronchus. Here an uneven, closed shell of soft tissue around air is laid into the slices with its partial volume,
+    the middle of it up to .6 radii above or below the middle slice.
 
     Parameters
     ----------
@@ -107,6 +108,10 @@ def with_shell(
     x = (np.arange(width) - centre_ji[1])[None] * spacing_mm[2]
     angle = np.arctan2(y, x)
     uneven = 1 + sum(a * np.cos(n * angle) + b * np.sin(n * angle) for n, (a, b) in enumerate(waves, start=2))
+
+    def distance(dz: float, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        return np.sqrt((dz / stretch[0]) ** 2 + (dy / stretch[1]) ** 2 + (dx / stretch[2]) ** 2) / uneven
+
     out = image.copy()
     grain = float(rng.uniform(*_GRAIN_HU))
     wall_hu, air_hu = float(rng.uniform(*_WALL_HU)), float(rng.uniform(*_AIR_HU))
@@ -114,23 +119,11 @@ def with_shell(
         whole, hole = np.zeros(label.shape, np.float32), np.zeros(label.shape, np.float32)
         for part in range(_FINE):
             z = (n - middle + (part + 0.5) / _FINE - 0.5) * spacing_mm[0] - above
-            outer = np.sqrt((z / stretch[0]) ** 2 + (y / stretch[1]) ** 2 + (x / stretch[2]) ** 2) / uneven
-            inner = (
-                np.sqrt(
-                    ((z - lean[0]) / stretch[0]) ** 2
-                    + ((y - lean[1]) / stretch[1]) ** 2
-                    + ((x - lean[2]) / stretch[2]) ** 2
-                )
-                / uneven
-            )
+            outer = distance(z, y, x)
+            # The cavity lies off the middle, but nowhere breaks through the wall.
+            air = _soft_below(distance(z - lean[0], y - lean[1], x - lean[2]), radius - wall, spacing_mm[1])
             whole += _soft_below(outer, radius, spacing_mm[1]) / _FINE
-            hole += (
-                np.minimum(
-                    _soft_below(inner, radius - wall, spacing_mm[1]),
-                    _soft_below(outer, radius - 0.5 * wall, spacing_mm[1]),
-                )
-                / _FINE
-            )
+            hole += np.minimum(air, _soft_below(outer, radius - 0.5 * wall, spacing_mm[1])) / _FINE
         tissue = np.maximum(wall_hu, image[n]) * (whole - hole) + air_hu * hole
         noise = ndimage.gaussian_filter(rng.standard_normal(label.shape, dtype=np.float32), 0.6) * grain * 2
         out[n] = image[n] * (1 - whole) + tissue + noise * whole

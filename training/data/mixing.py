@@ -8,9 +8,11 @@ import numpy as np
 from scipy import ndimage
 
 FEATHER_PX = 4
-_MARGIN_PX = (6.0, 30.0)
-_HALF_PX = (14.0, 44.0)
-_EDGE_PX = 8
+"""Width of a window's soft edge."""
+
+_MARGIN_PX = (6.0, 30.0)  # around a nodule
+_HALF_PX = (14.0, 44.0)  # half the side of a window without one
+_EDGE_PX = 8  # a window's middle comes no nearer to the image's edge
 _TRIES = 4
 
 
@@ -31,6 +33,8 @@ def mixed(
         float32 (slices, h, w), normalised, all of one shape.
     labels
         uint8 (h, w): 0, 1, or 255 for what the loss leaves out.
+    share
+        Of the images that take a window, 0..1; a batch of one image takes none.
 
     Returns
     -------

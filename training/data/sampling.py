@@ -114,9 +114,9 @@ class Sampler:
             if config.sharpness_share and rng.random() < config.sharpness_share:
                 image = resharpened(image, rng)
             image, label = self._move(image, label, rng, shift=0 if number < from_scans else self._shift(rng))
-            images.append(normalise(image, self.normalisation, min_range=floors[-1]))
-            # Nothing is drawn for a share of zero, so that a run without mixing stays what it was.
-            images[-1] = images[-1] if config.mix_share else self._intensity(images[-1], rng)
+            image = normalise(image, self.normalisation, min_range=floors[-1])
+            # Without mixing, random numbers are drawn in the order that they always were.
+            images.append(image if config.mix_share else self._intensity(image, rng))
             labels.append(label)
         if config.mix_share:
             images, labels = mixed(images, labels, config.mix_share, rng)

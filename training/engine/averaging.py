@@ -10,7 +10,7 @@ import torch
 from LungNoduleSegLib.errors import InputError
 from training.engine import checkpoint
 from training.engine.config import RunConfig
-from training.engine.restore import check_same_preprocessing
+from training.engine.restore import check_same_data
 
 
 def averaged(folder: Path, other: Path, share: float) -> dict[str, Any]:
@@ -22,13 +22,21 @@ def averaged(folder: Path, other: Path, share: float) -> dict[str, Any]:
 
     Parameters
     ----------
+    folder, other
+        Folders of the runs. What is kept of where weights come from is that of ``folder``: the other should be a run
+        that it started from.
     share
-        Between 0 and 1, without either.
+        Of the other run's weights, between 0 and 1, without either.
+
+    Returns
+    -------
+    What `checkpoint.save` writes; weights float32 tensors by name.
 
     Raises
     ------
     InputError
-        A run without checkpoint, of another network or normalisation, or a share outside.
+        A run without checkpoint, of another network, normalisation or split, or that saw patients which this one left
+        out; a share outside.
     """
     if not 0.0 < share < 1.0:
         raise InputError(f"the other run's share is {share}", remedy="Give a number between 0 and 1, such as 0.5.")
@@ -36,7 +44,7 @@ def averaged(folder: Path, other: Path, share: float) -> dict[str, Any]:
     own, its = state["average"]["state"], second["average"]["state"]
     if state["config"]["network"] != second["config"]["network"]:
         raise InputError("these runs trained different networks", path=other, remedy="Average runs of one network.")
-    check_same_preprocessing(second["config"]["normalisation"], RunConfig.from_dict(state["config"]), other)
+    check_same_data(second["config"], RunConfig.from_dict(state["config"]), other)
     for name, value in own.items():
         if value.is_floating_point():
             own[name] = torch.lerp(value, its[name], share)

@@ -52,5 +52,8 @@ def test_other_networks_and_normalisations_are_refused(tmp_path):
     other = replace(CONFIG, normalisation=Normalisation(method="minmax", min_range=100.0))
     with pytest.raises(InputError, match="expect images"):
         averaged(one, write(tmp_path / "minmax", 2.0, other), 0.5)
+    without = replace(CONFIG, leave_out=("LIDC-IDRI-0001",))
+    with pytest.raises(InputError, match="may have seen LIDC-IDRI-0001"):
+        averaged(write(tmp_path / "without", 1.0, without), one, 0.5)
     with pytest.raises(InputError, match="no checkpoint"):
         averaged(one, tmp_path / "none", 0.5)
