@@ -42,6 +42,11 @@ class Component:
         first = int(self.voxels[:, 0].min())
         return first + int(np.bincount(self.voxels[:, 0] - first, weights=self.values).argmax())
 
+    def above(self, threshold: float) -> Component:
+        """Its voxels of at least this probability, no higher than its peak; they may lie apart."""
+        high = self.values >= threshold
+        return Component(self.voxels[high], self.values[high])
+
     def on_slice(self, k: int) -> NDArray[np.int64]:
         """(m, 2) rows and columns on a slice."""
         return self.voxels[self.voxels[:, 0] == k, 1:]

@@ -28,9 +28,17 @@ MAX_SHIFT_PX = 12
 
 
 def screen(
-    engine: Engine, ct: CT, found: Sequence[Component], settings: SearchSettings, monitor: Monitor
+    engine: Engine,
+    ct: CT,
+    found: Sequence[Component],
+    settings: SearchSettings,
+    monitor: Monitor,
+    scorer: CandidateScorer | None = None,
 ) -> list[tuple[float, Component]]:
     """Look at the best slice of each component through a few views and keep the most promising ones.
+
+    A fitted scorer judges the component as it is, with those views: pieces of vessels, walls and of the mediastinum, of
+    which no outline would make a nodule, are left here.
 
     Returns
     -------
@@ -58,10 +66,11 @@ def screen(
             local = pixels - places[m][1:] - view.shift
             local = local[((local >= 0) & (local < px)).all(axis=1)]
             values.append(float(seen[m][local[:, 0], local[:, 1]].mean()) if len(local) else 0.0)
-        mean = float(np.mean(values))
-        if mean >= settings.screen_threshold:
-            shape = shape_features(component.mask, ct.spacing_mm)
-            kept.append((plain_score({"view_mean": mean, **shape}), component))
+        if np.mean(values) < settings.screen_threshold:
+            continue
+        features = component_features(ct, component, values, _cut_at(component.peak, settings))
+        if scorer is None or scorer(features) >= settings.least_screened:
+            kept.append((plain_score(features), component))
     kept.sort(key=lambda pair: (-pair[0], pair[1].summit))
     return kept[: settings.max_candidates]
 
@@ -163,12 +172,40 @@ def candidate_features(ct: CT, component: Component | None, grown: Grown) -> dic
     component
         What the search's passes saw of it; without it the peak and mean are those of the crops.
     """
-    offset, mask = placed_mask(ct, grown)
     inner = grown.slab.mean[grown.mask]
     return {
         "peak": component.peak if component else float(inner.max()),
         "coarse_mean": component.mean if component else float(inner.mean()),
         **view_features(grown.slab.by_view, grown.mask),
+        **_mask_features(ct, *placed_mask(ct, grown)),
+    }
+
+
+def component_features(
+    ct: CT, component: Component, view_means: Sequence[float], threshold: float
+) -> dict[str, float]:
+    """The same features of a component that nothing was grown from yet.
+
+    Parameters
+    ----------
+    view_means
+        Mean probability inside on its best slice, of each view.
+    threshold
+        Probability that it is cut at.
+    """
+    cut_out = component.above(threshold)
+    low = cut_out.voxels.min(axis=0).tolist()
+    by_view = np.asarray(view_means, dtype=np.float32).reshape(-1, 1, 1, 1)
+    return {
+        "peak": component.peak,
+        "coarse_mean": component.mean,
+        **view_features(by_view, np.ones((1, 1, 1), bool)),
+        **_mask_features(ct, (low[0], low[1], low[2]), cut_out.mask),
+    }
+
+
+def _mask_features(ct: CT, offset: tuple[int, int, int], mask: NDArray[np.bool_]) -> dict[str, float]:
+    return {
         **shape_features(mask, ct.spacing_mm),
         **hu_features(ct.hu, offset, mask, ct.spacing_mm),
         **lung_features(ct, offset, mask),

@@ -14,6 +14,7 @@ from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Clock, Monitor
 from LungNoduleSegLib.inference.passes import first_places, hits, run_tiles, second_places
 from LungNoduleSegLib.inference.rescore import screen
+from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.tiles import ProbabilityVolume
 
@@ -94,7 +95,14 @@ def _at(engine: Engine, px: int) -> Engine:
     return engine if px == engine.tile_px else CoarseEngine(engine, px)
 
 
-def look(scale: Scale, place: Place, settings: SearchSettings, monitor: Monitor, clock: Clock) -> Look:
+def look(
+    scale: Scale,
+    place: Place,
+    settings: SearchSettings,
+    monitor: Monitor,
+    clock: Clock,
+    scorer: CandidateScorer | None = None,
+) -> Look:
     """Two passes at one size of pixels, and a few views of each component. Raises `Cancelled` between batches."""
     ct, box = place.ct, place.box
     volume = ProbabilityVolume(tuple(s.start for s in box), tuple(s.stop - s.start for s in box))  # type: ignore[arg-type]
@@ -118,7 +126,7 @@ def look(scale: Scale, place: Place, settings: SearchSettings, monitor: Monitor,
 
     found = components(volume, inner, spacing, settings)
     part(0.92, 1.0, "Screening candidates")
-    kept = [component for _, component in screen(scale.engine, ct, found, settings, monitor)]
+    kept = [component for _, component in screen(scale.engine, ct, found, settings, monitor, scorer)]
     clock.lap("screening")
     counts = {
         "first_tiles": len(places), "second_tiles": len(closer), "components": len(found), "screened": len(kept),

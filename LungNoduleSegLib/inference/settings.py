@@ -37,6 +37,8 @@ class SearchSettings:
         Hysteresis: a component has a voxel >= high and consists of voxels >= low.
     screen_views, screen_threshold
         Views of a component's best slice, and the mean probability inside that it must keep.
+    least_screened
+        Probability that a fitted scorer gives a component as it is, with those views, below which it is not outlined.
     views
         Views a slice of a candidate is looked at with, at most 8; they give the final mask and the score.
     max_candidates
@@ -64,6 +66,7 @@ class SearchSettings:
     low: float = 0.15
     screen_views: int = 2
     screen_threshold: float = 0.1
+    least_screened: float = 0.01
     views: int = 4
     max_candidates: int = 40
     least_score: float = 0.03
@@ -89,7 +92,7 @@ class SearchSettings:
             expect(0 <= getattr(self, name) <= 2.0, name, "in 0..2")
         expect(0 <= self.first_rim_mm < 10, "first_rim_mm", "in 0..10")
         expect(self.smoothing_mm >= 0, "smoothing_mm", "at least 0")
-        for name in ("least_score", "least_probability"):
+        for name in ("least_screened", "least_score", "least_probability"):
             expect(0.0 <= getattr(self, name) < 1.0, name, "in 0..1")
         expect(self.max_candidates >= 1, "max_candidates", "at least 1")
 

@@ -104,7 +104,8 @@ def search(
     # The rim of a mask that was given, or cut off by a box, is not the generous rim of our own.
     rim_mm = settings.first_rim_mm if lung is None and roi is None else 0.0
     place = Place(ct_axial, lung_axial, box, rim_mm)
-    looks = [look(scale, place, settings, monitor, clock) for scale in scales(engine, ct_axial.spacing_mm, settings)]
+    sizes = scales(engine, ct_axial.spacing_mm, settings)
+    looks = [look(scale, place, settings, monitor, clock, scorer) for scale in sizes]
 
     monitor.stage(0.75, 1.0, "Outlining candidates")
     before = engine.tiles

@@ -11,9 +11,10 @@ from scipy import ndimage
 from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import Cancelled, InputError
 from LungNoduleSegLib.inference.candidate import overlap
-from LungNoduleSegLib.inference.components import components
+from LungNoduleSegLib.inference.components import Component, components
 from LungNoduleSegLib.inference.features import FEATURES
 from LungNoduleSegLib.inference.passes import first_places, second_places
+from LungNoduleSegLib.inference.rescore import component_features
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.tiles import ProbabilityVolume
@@ -162,7 +163,7 @@ def test_a_scorer_gives_the_probability(scene, found):
 def test_what_no_threshold_would_report_is_seen_once_only(scene):
     ct, lung = scene
     large_only = CandidateScorer(("diameter_mm",), (8.0,), (1.0,), (2.5,), 0.0)  # 5 mm: .0006, 8 mm: .5, 12 mm: 1
-    settings = SearchSettings(coarse_pixel_mm=0.0)
+    settings = SearchSettings(coarse_pixel_mm=0.0, least_screened=0.0)
     result, everything = (
         search(OracleEngine(), ct, replace(settings, least_probability=least), lung=lung, scorer=large_only)
         for least in (settings.least_probability, 0.0)
@@ -170,6 +171,35 @@ def test_what_no_threshold_would_report_is_seen_once_only(scene):
     assert [round(c.diameter_mm) for c in result.candidates] == [12, 8]
     assert len(everything.candidates) == 3
     assert result.counts["candidate_tiles"] < everything.counts["candidate_tiles"]
+
+
+def test_what_a_scorer_sees_through_at_once_is_not_outlined(scene):
+    ct, lung = scene
+    large_only = CandidateScorer(("diameter_mm",), (8.0,), (1.0,), (2.5,), 0.0)  # 5 mm: .0006, 8 mm: .5, 12 mm: 1
+    settings = SearchSettings(coarse_pixel_mm=0.0)
+    result, everything, plain = (
+        search(OracleEngine(), ct, replace(settings, least_screened=least), lung=lung, scorer=scorer)
+        for least, scorer in ((settings.least_screened, large_only), (0.0, large_only), (settings.least_screened, None))
+    )
+    assert [round(c.diameter_mm) for c in result.candidates] == [12, 8]
+    assert [c.probability for c in result.candidates] == [c.probability for c in everything.candidates]
+    assert (result.counts["screened"], everything.counts["screened"], plain.counts["screened"]) == (2, 3, 3)
+    assert result.counts["candidate_tiles"] < everything.counts["candidate_tiles"]
+
+
+def test_a_component_has_the_features_of_what_grows_from_it():
+    ct, _ = thorax(balls=BALLS)
+    k, j, i, radius, _ = BALLS[1]
+    ball = np.argwhere(ball_mask(ct, k, j, i, radius + 1.0))
+    inner = ball_mask(ct, k, j, i, radius)[tuple(ball.T)]
+    component = Component(ball, np.where(inner, 0.9, 0.2).astype(np.float32))
+    features = component_features(ct, component, [0.9, 0.5], threshold=0.45)
+    assert set(features) == set(FEATURES)
+    assert features["peak"] == pytest.approx(0.9)
+    assert features["coarse_mean"] == pytest.approx(0.2 + 0.7 * inner.mean())
+    assert features["view_mean"] == pytest.approx(0.7) and features["view_low"] == pytest.approx(0.58)
+    assert features["diameter_mm"] == pytest.approx(2 * radius, rel=0.05)
+    assert features["mean_hu"] == pytest.approx(BALLS[1][4], abs=1)
 
 
 def test_small_pixels_are_enlarged_for_the_first_pass():
