@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.components import Component
+from LungNoduleSegLib.inference.described import candidate_features, component_features, placed_mask
 from LungNoduleSegLib.inference.engine import Engine
-from LungNoduleSegLib.inference.features import hu_features, lung_features, shape_features, view_features
+from LungNoduleSegLib.inference.features import shape_features, view_features
 from LungNoduleSegLib.inference.grow import Grown, SlabCache, cut, enlarged, grow
 from LungNoduleSegLib.inference.monitor import Monitor
-from LungNoduleSegLib.inference.regions import centroid, tight
+from LungNoduleSegLib.inference.regions import centroid
 from LungNoduleSegLib.inference.scorer import CandidateScorer, plain_score, score
 from LungNoduleSegLib.inference.settings import SearchSettings
-from LungNoduleSegLib.inference.slab import SINGLE_TILE_PX, Slab, inside, joined, predict_views
+from LungNoduleSegLib.inference.slab import SINGLE_TILE_PX, Slab, joined, predict_views
 from LungNoduleSegLib.inference.views import PLAIN, VIEWS, View
 
 WEAKEST = 0.1
@@ -162,62 +162,6 @@ def _hopeless(
     if plain_score(seen) < settings.least_score:
         return True
     return scorer is not None and scorer(candidate_features(ct, component, grown)) < settings.least_probability
-
-
-def candidate_features(ct: CT, component: Component | None, grown: Grown) -> dict[str, float]:
-    """All of :data:`~LungNoduleSegLib.inference.features.FEATURES` of a segmented candidate.
-
-    Parameters
-    ----------
-    component
-        What the search's passes saw of it; without it the peak and mean are those of the crops.
-    """
-    inner = grown.slab.mean[grown.mask]
-    return {
-        "peak": component.peak if component else float(inner.max()),
-        "coarse_mean": component.mean if component else float(inner.mean()),
-        **view_features(grown.slab.by_view, grown.mask),
-        **_mask_features(ct, *placed_mask(ct, grown)),
-    }
-
-
-def component_features(
-    ct: CT, component: Component, view_means: Sequence[float], threshold: float
-) -> dict[str, float]:
-    """The same features of a component that nothing was grown from yet.
-
-    Parameters
-    ----------
-    view_means
-        Mean probability inside on its best slice, of each view.
-    threshold
-        Probability that it is cut at.
-    """
-    cut_out = component.above(threshold)
-    low = cut_out.voxels.min(axis=0).tolist()
-    by_view = np.asarray(view_means, dtype=np.float32).reshape(-1, 1, 1, 1)
-    return {
-        "peak": component.peak,
-        "coarse_mean": component.mean,
-        **view_features(by_view, np.ones((1, 1, 1), bool)),
-        **_mask_features(ct, (low[0], low[1], low[2]), cut_out.mask),
-    }
-
-
-def _mask_features(ct: CT, offset: tuple[int, int, int], mask: NDArray[np.bool_]) -> dict[str, float]:
-    return {
-        **shape_features(mask, ct.spacing_mm),
-        **hu_features(ct.hu, offset, mask, ct.spacing_mm),
-        **lung_features(ct, offset, mask),
-    }
-
-
-def placed_mask(ct: CT, grown: Grown) -> tuple[tuple[int, int, int], NDArray[np.bool_]]:
-    """The mask on its bounding box, and the box's first voxel in the CT."""
-    offset, mask = inside(ct.shape, grown.slab.offset_kji, grown.mask)
-    box = tight(mask)
-    assert box is not None
-    return tuple(o + s.start for o, s in zip(offset, box)), np.ascontiguousarray(mask[box])  # type: ignore[return-value]
 
 
 def as_candidate(

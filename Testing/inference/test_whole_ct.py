@@ -12,9 +12,9 @@ from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import Cancelled, InputError
 from LungNoduleSegLib.inference.candidate import overlap
 from LungNoduleSegLib.inference.components import Component, components
+from LungNoduleSegLib.inference.described import component_features
 from LungNoduleSegLib.inference.features import FEATURES
 from LungNoduleSegLib.inference.passes import first_places, second_places
-from LungNoduleSegLib.inference.rescore import component_features
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.tiles import ProbabilityVolume
