@@ -37,6 +37,11 @@ def train(
         float, typer.Option(help="Share of the tiles of scans that get a thin-walled cavity.")
     ] = 0.0,
     mix_share: Annotated[float, typer.Option(help="Share of the images that take a window of another one.")] = 0.0,
+    ends_share: Annotated[
+        float, typer.Option(help="Of the tiles of scans with a nodule, the share just beyond one of its ends.")
+    ] = 0.0,
+    thick_share: Annotated[float, typer.Option(help="Share of the tiles of scans averaged to slices of 5 mm.")] = 0.0,
+    scan_least_scale: Annotated[float, typer.Option(help="Least magnification of tiles of scans.")] = 0.8,
     gain: Annotated[float, typer.Option(help="Largest change of contrast.")] = 0.1,
     mine_every: Annotated[int, typer.Option(help="Samples between two searches for false positives.")] = 15_000,
     validate_every: Annotated[int, typer.Option(help="Samples between two validations; 0: none.")] = 10_000,
@@ -83,7 +88,8 @@ def train(
         mine_every=mine_every, validate_every=validate_every, patience=patience, protocol=protocol, engine=engine,
         leave_out=tuple(sorted(leave_out or ())),
         sampling={"cavity_share": cavity_share, "sharpness_share": sharpness_share, "shell_share": shell_share,
-                  "mix_share": mix_share, "gain": gain},
+                  "mix_share": mix_share, "ends_share": ends_share, "thick_share": thick_share,
+                  "scan_least_scale": scan_least_scale, "gain": gain},
     )  # fmt: skip
     sources = Sources.find(data, cache)
     start: dict[str, Any] = {"init": init, "from_model": from_model, "threads": threads}

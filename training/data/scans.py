@@ -64,11 +64,14 @@ class TrainingScan:
         before = int(self.lung_rows[row - 1]) if row else 0
         return k, j, int(np.flatnonzero(self.lung[k, j])[number - before])
 
-    def tile(self, centre_kji: tuple[int, int, int], size: int, slices: int) -> tuple[np.ndarray, np.ndarray]:
+    def tile(
+        self, centre_kji: tuple[int, int, int], size: int, slices: int, together: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
         """HU (slices, size, size) int16 around a voxel, and the labels (size, size) of the middle slice.
 
         The window is moved inside where the scan is large enough, and padded with air otherwise; slices beyond the
-        ends repeat the last one.
+        ends repeat the last one. With ``together``, each slice is the mean of so many, as a thicker one shows them, and
+        nodule is what is nodule in at least half of those.
         """
         k, j, i = (int(v) for v in centre_kji)
         hu = np.full((slices, size, size), AIR_HU, dtype=np.int16)
@@ -78,10 +81,23 @@ class TrainingScan:
         j1, i1 = min(first_j + size, self.hu.shape[1]), min(first_i + size, self.hu.shape[2])
         window = (slice(j0 - first_j, j1 - first_j), slice(i0 - first_i, i1 - first_i))
         for number, step in enumerate(range(-(slices // 2), slices // 2 + 1)):
-            level = min(max(k + step, 0), self.hu.shape[0] - 1)
-            hu[number][window] = self.hu[level, j0:j1, i0:i1]
-        labels[window] = self.labels[k, j0:j1, i0:i1]
+            first = k - (together - 1) // 2 + step * together
+            levels = [min(max(level, 0), self.hu.shape[0] - 1) for level in range(first, first + together)]
+            if together == 1:
+                hu[number][window] = self.hu[levels[0], j0:j1, i0:i1]
+            else:
+                hu[number][window] = np.round(self.hu[levels, j0:j1, i0:i1].mean(axis=0, dtype=np.float32))
+            if step == 0:
+                labels[window] = _together(self.labels[levels, j0:j1, i0:i1])
         return hu, labels
+
+
+def _together(labels: np.ndarray) -> np.ndarray:
+    """Labels (n, h, w) of n slices as those of one."""
+    if len(labels) == 1:
+        return labels[0]
+    nodule = (labels == 1).mean(axis=0) >= 0.5
+    return np.where(nodule, 1, np.where((labels == IGNORE).any(axis=0), IGNORE, 0)).astype(np.uint8)
 
 
 def tile_start(centre: int, size: int, extent: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
-from training.data.sampling import SamplingConfig
+from training.data.sampling_config import SamplingConfig
 from training.data.split import check_protocol
 from training.engine.architecture import AnyNetworkConfig, config_from_dict
 

@@ -7,7 +7,7 @@ from typing import Any
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import METHODS, Normalisation
 from LungNoduleSegLib.networks import MEMBERS, NetworkConfig, member, scaled
-from training.data.sampling import SamplingConfig
+from training.data.sampling_config import SamplingConfig
 from training.engine.config import RunConfig
 
 CROP_PX = 128

@@ -17,7 +17,7 @@ from torch import nn
 
 from LungNoduleSegLib.inference.normalise import Normalisation
 from training.data.crops import Crops
-from training.data.sampling import SamplingConfig
+from training.data.sampling_config import SamplingConfig
 from training.data.scans import TrainingScan
 from training.engine.trainer import EngineConfig, RunConfig, Trainer
 from training.metrics import bootstrap

@@ -12,7 +12,8 @@ from scipy import ndimage
 from LungNoduleSegLib.inference.normalise import Normalisation
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, crops_of, disc, disc_crops, made_scan
 from training.data.crops import IGNORE
-from training.data.sampling import Sampler, SamplingConfig
+from training.data.sampling import Sampler
+from training.data.sampling_config import SamplingConfig
 from training.data.scans import TrainingScan
 
 STILL = SamplingConfig(

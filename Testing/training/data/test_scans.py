@@ -74,6 +74,23 @@ def marks_table(path, *rows: tuple):
     return path
 
 
+def test_slices_averaged_together():
+    hu = np.arange(8, dtype=np.int16)[:, None, None] * 10 * np.ones((1, 4, 4), np.int16)
+    labels = np.zeros((8, 4, 4), np.uint8)
+    labels[3, 0], labels[4, 0] = 1, 1  # in both slices of the middle: nodule
+    labels[4, 1] = 1  # in half of them: nodule
+    labels[3, 2] = IGNORE
+    scan = TrainingScan("LIDC-IDRI-0001", "1.2.3", hu, labels, labels.astype(np.int16), labels > 0, (2.5, 1.0, 1.0))
+    tile, shown = scan.tile((3, 2, 2), 4, 3, 2)
+    assert tile[:, 0, 0].tolist() == [15, 35, 55]
+    assert shown[:, 0].tolist() == [1, 1, IGNORE, 0]
+    tile, shown = scan.tile((4, 2, 2), 4, 3, 4)  # slices 3 to 6 in the middle, 7 and beyond above
+    assert tile[:, 0, 0].tolist() == [8, 45, 70]
+    assert shown[:, 0].tolist() == [1, 0, IGNORE, 0]
+    tile, _ = scan.tile((3, 2, 2), 4, 3)
+    assert tile[:, 0, 0].tolist() == [20, 30, 40]
+
+
 def test_zone_around_marks_of_small_nodules(tmp_path):
     marks = marks_table(
         tmp_path / "marks.csv",

@@ -10,7 +10,7 @@ import torch
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, ViTConfig, member
-from training.data.sampling import SamplingConfig
+from training.data.sampling_config import SamplingConfig
 from training.engine.architecture import build_any, config_from_dict
 from training.engine.config import EngineConfig, RunConfig
 from training.engine.fabric import device_kind, launch, precision_of

@@ -13,7 +13,8 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, member, scaled
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, disc_crops, made_scan
-from training.data.sampling import Sampler, SamplingConfig
+from training.data.sampling import Sampler
+from training.data.sampling_config import SamplingConfig
 from training.engine import checkpoint
 from training.engine.batches import Prefetched, crops_of_run
 from training.engine.config import EngineConfig, RunConfig

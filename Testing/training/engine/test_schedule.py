@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from LungNoduleSegLib.networks import NetworkConfig
-from training.data.sampling import SamplingConfig
+from training.data.sampling_config import SamplingConfig
 from training.engine.config import RunConfig
 from training.engine.schedule import Schedule
 

@@ -13,7 +13,7 @@ from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, ViTConfig
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, disc_crops, made_scan
-from training.data.sampling import SamplingConfig
+from training.data.sampling_config import SamplingConfig
 from training.engine import checkpoint
 from training.engine import trainer as trainer_module
 from training.engine.trainer import RunConfig, Trainer, best_precision

@@ -9,7 +9,7 @@ import torch
 
 from LungNoduleSegLib.networks import NetworkConfig
 from Testing.training.synthetic import TRAIN, VALIDATION, disc_crops, made_scan
-from training.data.sampling import SamplingConfig
+from training.data.sampling_config import SamplingConfig
 from training.engine.config import EngineConfig, RunConfig
 from training.engine.trainer import Trainer
 

@@ -20,7 +20,8 @@ from Testing.training.prepare.made_source import dicom_source, public_source
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION
 from training.data.convention import to_eight_bits
 from training.data.crops import IGNORE
-from training.data.sampling import Sampler, SamplingConfig
+from training.data.sampling import Sampler
+from training.data.sampling_config import SamplingConfig
 from training.lidc.findings import Finding, write_findings
 from training.prepare import arrays, run, work
 from training.prepare.run import prepare
