@@ -106,13 +106,17 @@ def train(
 
 def average(
     run: Annotated[str, typer.Option(help="Run that was trained last.")],
-    other: Annotated[str, typer.Option(help="Run of the same network, such as the one that it started from.")],
+    other: Annotated[
+        list[str], typer.Option(help="Run of the same network, such as the one that it started from; repeatable.")
+    ],
     into: Annotated[str, typer.Option(help="Name of the run that gets the averaged weights.")],
-    share: Annotated[float, typer.Option(help="Share of the other run's weights.")] = 0.5,
+    share: Annotated[
+        list[float] | None, typer.Option(help="Share of each other run's weights, in their order; default: alike.")
+    ] = None,
     data: Data = None,
     cache: Cache = None,
 ) -> None:
-    """Average the weights of two runs into one of its own, to export or to train on."""
+    """Average the weights of runs into one of its own, to export or to train on."""
     from training.engine import checkpoint
     from training.engine.averaging import averaged
     from training.publish.origin import read_start, write_start
@@ -121,14 +125,21 @@ def average(
     folder = sources.run(into)
     if folder.exists():
         raise InputError("this run is there already", path=folder, remedy="Choose another name.")
-    state = averaged(sources.run(run), sources.run(other), share)
+    given = share or [1 / (len(other) + 1)] * len(other)
+    if len(given) != len(set(other)):
+        raise InputError(
+            f"{len(given)} shares for {len(set(other))} other runs", remedy="Give --other and --share by turns."
+        )
+    shares = dict(zip(other, given))
+    state = averaged(sources.run(run), {sources.run(name): part for name, part in shares.items()})
+    parts = {run: round(1 - sum(given), 6), **shares}
     start = read_start(sources.run(run)) or {}
-    write_start(folder, {**start, "averaged": {"of": run, "with": other, "share": share}})
+    write_start(folder, {**start, "averaged": parts})
     log = sources.run(run) / "log.jsonl"
     if log.is_file():
         (folder / "log.jsonl").write_text(log.read_text(encoding="utf-8"), encoding="utf-8")
     checkpoint.save(folder / checkpoint.LAST, state)
-    typer.echo(f"written: {folder} ({share:g} of {other})")
+    typer.echo(f"written: {folder} ({', '.join(f'{part:g} of {name}' for name, part in parts.items())})")
 
 
 def train_run(

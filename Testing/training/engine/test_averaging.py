@@ -1,4 +1,4 @@
-"""The weights of two runs averaged: by hand, what goes along, what is refused."""
+"""The weights of runs averaged: by hand, what goes along, what is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write(folder, value: float, config=CONFIG):
 
 def test_average_by_hand(tmp_path):
     one, other = write(tmp_path / "one", 4.0), write(tmp_path / "other", 8.0)
-    state = averaged(one, other, 0.25)
+    state = averaged(one, {other: 0.25})
     assert state["average"]["state"]["a"].tolist() == [5.0, 5.0]
     assert state["network"]["a"].tolist() == [5.0, 5.0]
     assert state["average"]["state"]["count"] == 4, "what counts is the run's own"
@@ -38,22 +38,32 @@ def test_average_by_hand(tmp_path):
     assert checkpoint.load_run(one / checkpoint.LAST)["average"]["state"]["a"].tolist() == [4.0, 4.0]
 
 
+def test_three_runs_by_hand(tmp_path):
+    one, two, three = (write(tmp_path / name, value) for name, value in (("one", 4.0), ("two", 8.0), ("three", 20.0)))
+    state = averaged(one, {two: 0.5, three: 0.25})
+    assert state["average"]["state"]["a"].tolist() == [10.0, 10.0]
+    with pytest.raises(InputError, match=r"shares of the other runs are 0\.5, 0\.5"):
+        averaged(one, {two: 0.5, three: 0.5})
+    with pytest.raises(InputError, match="none"):
+        averaged(one, {})
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, 1.5])
 def test_a_share_outside_is_refused(tmp_path, share):
     with pytest.raises(InputError, match="share"):
-        averaged(write(tmp_path / "one", 1.0), write(tmp_path / "other", 2.0), share)
+        averaged(write(tmp_path / "one", 1.0), {write(tmp_path / "other", 2.0): share})
 
 
 def test_other_networks_and_normalisations_are_refused(tmp_path):
     one = write(tmp_path / "one", 1.0)
     wider = run_config("model-2-compact", samples=64, cooldown=16, width=16)
     with pytest.raises(InputError, match="different networks"):
-        averaged(one, write(tmp_path / "wider", 2.0, wider), 0.5)
+        averaged(one, {write(tmp_path / "wider", 2.0, wider): 0.5})
     other = replace(CONFIG, normalisation=Normalisation(method="minmax", min_range=100.0))
     with pytest.raises(InputError, match="expect images"):
-        averaged(one, write(tmp_path / "minmax", 2.0, other), 0.5)
+        averaged(one, {write(tmp_path / "minmax", 2.0, other): 0.5})
     without = replace(CONFIG, leave_out=("LIDC-IDRI-0001",))
     with pytest.raises(InputError, match="may have seen LIDC-IDRI-0001"):
-        averaged(write(tmp_path / "without", 1.0, without), one, 0.5)
+        averaged(write(tmp_path / "without", 1.0, without), {one: 0.5})
     with pytest.raises(InputError, match="no checkpoint"):
-        averaged(one, tmp_path / "none", 0.5)
+        averaged(one, {tmp_path / "none": 0.5})

@@ -119,15 +119,17 @@ def test_two_runs_averaged_into_a_third(tmp_path, capsys, monkeypatch):
     train_run(SMALL, sources, "first")
     train_run(replace(SMALL, seed=1), sources, "second", init="first")
     monkeypatch.setattr("training.cli.runs.Sources.find", lambda data, cache: sources)
-    average(run="second", other="first", into="both", share=0.25)
+    average(run="second", other=["first"], into="both", share=[0.25])
     first, second, both = (
         checkpoint.load_run(tmp_path / name / "last.pt")["average"]["state"] for name in ("first", "second", "both")
     )
     name = next(n for n, value in both.items() if value.is_floating_point() and not first[n].equal(second[n]))
     assert torch.allclose(both[name], 0.75 * second[name] + 0.25 * first[name])
     start = read_start(tmp_path / "both")
-    assert start == {"run": "first", "averaged": {"of": "second", "with": "first", "share": 0.25}}
+    assert start == {"run": "first", "averaged": {"second": 0.75, "first": 0.25}}
     train_run(replace(SMALL, samples=3 * BATCH), sources, "both")
     assert "going on at 10 of 15 images" in capsys.readouterr().out
+    with pytest.raises(InputError, match="2 shares for 1 other runs"):
+        average(run="second", other=["first"], into="neither", share=[0.2, 0.3])
     with pytest.raises(InputError, match="there already"):
-        average(run="second", other="first", into="both")
+        average(run="second", other=["first"], into="both")

@@ -91,7 +91,7 @@ def _data(card: Card) -> str:
     if training.get("chosen"):
         lines.append(f"Weights taken: {training['chosen']}.")
     if mixed := training.get("averaged"):
-        lines.append(f"Averaged with those of {mixed['with']}, which have a share of {mixed['share']:g}.")
+        lines.append(f"Averaged: {', '.join(f'{share:g} of {run}' for run, share in mixed.items())}.")
     lines += list(training.get("remarks", ()))
     return "\n".join(f"* {line}" for line in lines)
 
