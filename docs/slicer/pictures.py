@@ -24,9 +24,9 @@ SPICULATED_RAS = (20.7, -34.3, -141.9)
 ROUND_RAS = (88.2, -20.2, -103.7)
 """Centre of the nodule of 7 mm that four readers outlined."""
 CAVITY_RAS = (45.8, -59.9, -201.0)
-"""Centre of a cavitary nodule that three readers outlined, and that a run on the whole CT does not list."""
-CAVITY_WALL_RAS = (47.9, -57.8, -201.0)
-"""In its wall: the network sees nothing at any of its places, and what a click grows by HU is best from tissue."""
+"""Centre of a cavitary nodule of 9 mm that three readers outlined."""
+CALCIFIED_RAS = (97.2, -40.1, -219.0)
+"""Centre of a calcified nodule of 5 mm that one reader outlined, and that a run on the whole CT does not list."""
 
 
 class Pictures:
@@ -130,26 +130,26 @@ class Pictures:
         panel.parameters.sensitivity = 50.0
         self.wait(1.0)
 
-        real = [self.nearest(ras).segment_id for ras in (ROUND_RAS, SPICULATED_RAS)]
+        real = [self.nearest(ras).segment_id for ras in (SPICULATED_RAS, ROUND_RAS, CAVITY_RAS)]
         panel.review.reject([row.segment_id for row in panel.review.rows if row.segment_id not in real])
         panel.review.accept(real)
-        self.look(ROUND_RAS, 120.0, 110.0)
-        panel.nodules.go(real[:1])
+        self.look(CAVITY_RAS, 120.0, 110.0)
+        panel.nodules.go(real[2:])
         self.save("tutorial-5-review", ui.nodulesTable)
 
         ui.placeButton.checked = True
         ui.newNoduleButton.click()
-        self.look(CAVITY_RAS, 80.0, 110.0)
+        self.look(CALCIFIED_RAS, 80.0, 110.0)
         self.wait(0.5)
         count = len(panel.review.rows)
-        click_in_slice(self.window.slice_widget("Red"), CAVITY_WALL_RAS)
+        click_in_slice(self.window.slice_widget("Red"), CALCIFIED_RAS)
         self.until(lambda: len(panel.review.rows) > count, 120)
         self.save("tutorial-6-click", ui.placeButton)
         ui.placeButton.checked = False
 
         panel.parameters.showProbability = True
         self.look(SPICULATED_RAS, 160.0, 110.0)
-        panel.nodules.go(real[1:])
+        panel.nodules.go(real[:1])
         self.save("tutorial-7-probability", ui.nodulesTable)
 
     def close(self) -> None:
