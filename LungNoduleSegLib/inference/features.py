@@ -46,6 +46,10 @@ DENSE_HU = -400
 
 NEAR_SHELL_MM = (1.0, 2.5)
 LUNG_HU = -850
+NEAREST_MM = 2.5
+"""What is next to a mask counts as no farther than this, whatever the spacing: thicker slices would lie outside of the
+shells, and a vessel that goes on from slice to slice would seem to end."""
+
 SMOOTHING_MM = 0.5
 """Standard deviation of the smoothing before the near shell is looked at: a sharp kernel's noise is no tissue."""
 
@@ -98,7 +102,7 @@ def hu_features(
     region = np.zeros([b - a for a, b in zip(low, high)], bool)
     region[tuple(slice(o - a, o - a + n) for o, a, n in zip(offset_kji, low, mask.shape))] = mask
     values = hu[box].astype(np.float32)
-    far = ndimage.distance_transform_edt(~region, sampling=spacing_mm)
+    far = ndimage.distance_transform_edt(~region, sampling=[min(s, NEAREST_MM) for s in spacing_mm])
     shell = (far > SHELL_MM[0]) & (far <= SHELL_MM[1])
     inner = values[region]
     around = values[shell] if shell.any() else np.array([-850.0], np.float32)

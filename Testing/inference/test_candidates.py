@@ -92,6 +92,23 @@ def test_features_of_a_ball_in_lung_and_at_the_wall():
     assert shape["fill"] == pytest.approx(np.pi / 6, abs=0.15)
 
 
+@pytest.mark.parametrize("slice_mm", [2.5, 3.0, 5.0])
+def test_a_vessel_across_thick_slices_is_attached_to_what_goes_on(slice_mm):
+    """Round on the two slices of its mask, and on those beside them too; a nodule is on its own slices alone."""
+    spacing = (slice_mm, 0.7, 0.7)
+    hu = np.full((12, 40, 40), -850, np.int16)
+    j, i = np.indices(hu.shape[1:])
+    round_ = (j - 20) ** 2 + (i - 20) ** 2 <= 25
+    mask = np.stack([round_[15:26, 15:26]] * 2)
+    hu[5:7, round_] = 50
+    nodule = hu_features(hu, (5, 15, 15), mask, spacing)
+    hu[:, round_] = 50
+    vessel = hu_features(hu, (5, 15, 15), mask, spacing)
+    assert nodule["attached"] == 0
+    assert vessel["attached"] > 0.15
+    assert vessel["contrast_hu"] < nodule["contrast_hu"]
+
+
 def test_share_inside_of_the_lungs():
     ct, lung = thorax(shape=(60, 260, 260), spacing=(2.5, 1.2, 1.2))
     free = np.ones((4, 10, 10), bool)
