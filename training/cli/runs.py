@@ -41,7 +41,9 @@ def train(
         float, typer.Option(help="Of the tiles of scans with a nodule, the share just beyond one of its ends.")
     ] = 0.0,
     thick_share: Annotated[float, typer.Option(help="Share of the tiles of scans averaged to slices of 5 mm.")] = 0.0,
-    scan_least_scale: Annotated[float, typer.Option(help="Least magnification of tiles of scans.")] = 0.8,
+    scan_least_scale: Annotated[
+        float | None, typer.Option(help="Least magnification of tiles of scans; default: as the crops.")
+    ] = None,
     gain: Annotated[float, typer.Option(help="Largest change of contrast.")] = 0.1,
     mine_every: Annotated[int, typer.Option(help="Samples between two searches for false positives.")] = 15_000,
     validate_every: Annotated[int, typer.Option(help="Samples between two validations; 0: none.")] = 10_000,

@@ -45,6 +45,7 @@ class Sampler:
         rng = np.random.default_rng([self.seed, step])
         config = self.config
         from_scans = round(config.batch_size * config.scan_share) if self.scans else 0
+        scan_scale = (config.scan_least_scale or config.scale[0], config.scale[1])
         images, labels, floors = [], [], []
         for number in range(config.batch_size):
             if number < from_scans:
@@ -58,7 +59,7 @@ class Sampler:
             if config.sharpness_share and rng.random() < config.sharpness_share:
                 image = resharpened(image, rng)
             if number < from_scans:
-                image, label = self._move(image, label, rng, shift=0, scale=(config.scan_least_scale, config.scale[1]))
+                image, label = self._move(image, label, rng, shift=0, scale=scan_scale)
             else:
                 image, label = self._move(image, label, rng, shift=self._shift(rng), scale=config.scale)
             image = normalise(image, self.normalisation, min_range=floors[-1])

@@ -44,7 +44,8 @@ class SamplingConfig:
     thick_share
         Share of the tiles of scans whose slices are averaged to about 5 mm.
     scan_least_scale
-        Least magnification of tiles of scans; below `scale`, for the larger pixels at which scans are searched too.
+        Least magnification of tiles of scans, below that of the crops for the larger pixels at which scans are searched
+        too; None: as the crops.
     """
 
     tile_px: int = 128
@@ -67,4 +68,4 @@ class SamplingConfig:
     mix_share: float = 0.0
     ends_share: float = 0.0
     thick_share: float = 0.0
-    scan_least_scale: float = 0.8
+    scan_least_scale: float | None = None

@@ -20,6 +20,7 @@ THICK_MM = 5.0
 """Slices are averaged to about this thickness."""
 
 _ROOM = 1.04  # to turn a tile without reflecting it, except at the extremes
+_LEAST_SCALE = 0.8  # there is room for, where none is asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ def scan_tile(
     hard
         int (m, 3) [k, j, i]: centres of mined false positives, or None.
     """
-    size = round(config.tile_px * _ROOM / config.scan_least_scale) // 2 * 2
+    size = round(config.tile_px * _ROOM / (config.scan_least_scale or _LEAST_SCALE)) // 2 * 2
     if rng.random() < config.scan_positive_share and len(nodules.voxels):
         # Nothing is drawn for a share of zero, so that a run without them stays what it was.
         if config.ends_share and rng.random() < config.ends_share:
