@@ -38,7 +38,7 @@ diameter_mm. fill: share of its box. mean_hu, spread_hu: HU inside. shell_hu: me
 contrast_hu: mean inside minus shell. shell_dense: share of the shell above -400 HU, so of attached vessels and wall.
 attached: share of the shell 1 to 2.5 mm outside that is denser than half-way from lung to what is inside: large for a
 part of a vessel, wall or fissure that goes on. lung_share: share inside of the lungs, closed over what stands in or on
-them: low for vessels of the mediastinum.
+them: low for vessels of the mediastinum. For the shells a neighbouring slice is no farther away than NEAREST_MM.
 """
 
 SHELL_MM = (1.5, 4.0)

@@ -127,10 +127,12 @@ def average(
     folder = sources.run(into)
     if folder.exists():
         raise InputError("this run is there already", path=folder, remedy="Choose another name.")
+    if len({run, *other}) <= len(other):
+        raise InputError(f"a run is named twice: {', '.join([run, *other])}", remedy="Name each run once.")
     given = share or [1 / (len(other) + 1)] * len(other)
-    if len(given) != len(set(other)):
+    if len(given) != len(other):
         raise InputError(
-            f"{len(given)} shares for {len(set(other))} other runs", remedy="Give --other and --share by turns."
+            f"{len(given)} shares for {len(other)} other runs", remedy="Give --other and --share by turns."
         )
     shares = dict(zip(other, given))
     state = averaged(sources.run(run), {sources.run(name): part for name, part in shares.items()})

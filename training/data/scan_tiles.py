@@ -14,13 +14,13 @@ LUNG_HU = (-950, -650)
 """Lung that holds air, and not the air of the large airways: cavities are drawn there."""
 
 BEYOND_MM = 5.0
-"""How far beyond a nodule's last slice a tile shows what is no longer nodule."""
+"""About how far beyond a nodule's last slice a tile shows what is no longer nodule; one slice at least."""
 
 THICK_MM = 5.0
 """Slices are averaged to about this thickness."""
 
 _ROOM = 1.04  # to turn a tile without reflecting it, except at the extremes
-_LEAST_SCALE = 0.8  # there is room for, where none is asked for
+_LEAST_SCALE = 0.8  # there is always room for
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ class NodulePlaces:
     """Where a scan's consensus lies.
 
     ``voxels`` int64 (n,): flat indices, ascending; ``ends``: for every nodule and each of its two ends its outermost
-    slice k, the step (-1 or 1) that leads out of it, and the voxels (m, 2) [j, i] of that slice.
+    slice k, the step (-1 or 1) that leads out of it, and the voxels (m, 2) [j, i] of that slice. What ends with the
+    scan is no end.
     """
 
     voxels: np.ndarray
@@ -44,7 +45,8 @@ class NodulePlaces:
         for number in np.unique(numbers):
             own = places[numbers == number]
             for k, step in ((own[:, 0].min(), -1), (own[:, 0].max(), 1)):
-                ends.append((int(k), step, own[own[:, 0] == k, 1:]))
+                if 0 <= k + step < scan.hu.shape[0]:
+                    ends.append((int(k), step, own[own[:, 0] == k, 1:]))
         return cls(voxels, ends)
 
 
@@ -63,10 +65,11 @@ def scan_tile(
     hard
         int (m, 3) [k, j, i]: centres of mined false positives, or None.
     """
-    size = round(config.tile_px * _ROOM / (config.scan_least_scale or _LEAST_SCALE)) // 2 * 2
+    least = config.scan_least_scale or min(config.scale[0], _LEAST_SCALE)
+    size = round(config.tile_px * _ROOM / least) // 2 * 2
     if rng.random() < config.scan_positive_share and len(nodules.voxels):
         # Nothing is drawn for a share of zero, so that a run without them stays what it was.
-        if config.ends_share and rng.random() < config.ends_share:
+        if config.ends_share and nodules.ends and rng.random() < config.ends_share:
             centre = _beyond(scan, nodules, rng)
         else:
             centre = np.array(np.unravel_index(rng.choice(nodules.voxels), scan.hu.shape))
@@ -82,12 +85,12 @@ def scan_tile(
     image, label = scan.tile(tuple(centre), size, slices, together)
     image = image.astype(np.float32)
     if config.shell_share and rng.random() < config.shell_share:
-        image = _shell(scan, tuple(int(c) for c in centre), image, label, config, rng)
+        image = _shell(scan, tuple(int(c) for c in centre), image, label, config, together, rng)
     return image, label
 
 
 def _beyond(scan: TrainingScan, nodules: NodulePlaces, rng: np.random.Generator) -> np.ndarray:
-    """A voxel [k, j, i] up to 5 mm beyond an end of a nodule, above or below what is there."""
+    """A voxel [k, j, i] about 5 mm or less beyond an end of a nodule, above or below what is there."""
     k, step, places = nodules.ends[rng.integers(len(nodules.ends))]
     furthest = max(round(BEYOND_MM / scan.spacing_mm[0]), 1)
     level = k + step * int(rng.integers(1, furthest + 1))
@@ -100,9 +103,13 @@ def _shell(
     image: np.ndarray,
     label: np.ndarray,
     config: SamplingConfig,
+    together: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The tile with a thin-walled cavity in its lung, if there is lung in its middle part."""
+    """The tile with a thin-walled cavity in its lung, if there is lung in its middle part.
+
+    Each of its slices is the mean of ``together`` of the scan's.
+    """
     size = image.shape[-1]
     start = [tile_start(c, size, n) for c, n in zip(centre[1:], scan.hu.shape[1:])]
     reach = config.tile_px // 2 - 8
@@ -113,4 +120,5 @@ def _shell(
     if not len(places):
         return image
     j, i = places[rng.integers(len(places))] + (j0 - start[0], i0 - start[1])
-    return with_shell(image, label, (int(j), int(i)), scan.spacing_mm, rng)
+    spacing_mm = (together * scan.spacing_mm[0], *scan.spacing_mm[1:])
+    return with_shell(image, label, (int(j), int(i)), spacing_mm, rng)

@@ -9,6 +9,7 @@ import pytest
 
 from LungNoduleSegLib.inference.normalise import Normalisation
 from Testing.training.synthetic import TRAIN, crops_of, disc
+from training.data import scan_tiles
 from training.data.sampling import Sampler
 from training.data.sampling_config import SamplingConfig
 from training.data.scan_tiles import NodulePlaces, scan_tile
@@ -56,9 +57,20 @@ def test_tiles_just_beyond_the_ends(spacing_k, beyond):
     assert np.mean([k in beyond for k in half]) == pytest.approx(0.5, abs=0.11)
 
 
-def test_beyond_the_end_of_the_scan_is_its_last_slice():
+def test_what_ends_with_the_scan_is_no_end():
+    assert [k for k, _, _ in NodulePlaces.of(scan_of({1: (range(5), 130, 130)})).ends] == [4]
     scan = scan_of({1: (range(24), 130, 130)})
-    assert set(levels_shown(scan, replace(CONFIG, ends_share=1.0), 40)) == {0, 23}
+    assert NodulePlaces.of(scan).ends == []
+    assert set(levels_shown(scan, replace(CONFIG, ends_share=1.0), 40)) <= set(range(24))
+
+
+def test_a_cavity_drawn_into_thick_slices_is_as_thick(monkeypatch):
+    asked = []
+    monkeypatch.setattr(scan_tiles, "with_shell", lambda image, label, at, mm, rng: asked.append(mm) or image)
+    scan = scan_of({1: (range(10, 14), 130, 130)}, spacing_k=1.25)
+    levels_shown(scan, replace(CONFIG, shell_share=1.0, thick_share=1.0), 3)
+    levels_shown(scan, replace(CONFIG, shell_share=1.0), 3)
+    assert asked == [(5.0, 0.7, 0.7)] * 3 + [(1.25, 0.7, 0.7)] * 3
 
 
 @pytest.mark.parametrize(("spacing_k", "together"), [(1.25, 4), (2.5, 2), (5.0, 1), (10.0, 1)])

@@ -129,6 +129,9 @@ def test_two_runs_averaged_into_a_third(tmp_path, capsys, monkeypatch):
     assert start == {"run": "first", "averaged": {"second": 0.75, "first": 0.25}}
     train_run(replace(SMALL, samples=3 * BATCH), sources, "both")
     assert "going on at 10 of 15 images" in capsys.readouterr().out
+    for names in (["second"], ["first", "first"]):
+        with pytest.raises(InputError, match="named twice"):
+            average(run="second", other=names, into="neither")
     with pytest.raises(InputError, match="2 shares for 1 other runs"):
         average(run="second", other=["first"], into="neither", share=[0.2, 0.3])
     with pytest.raises(InputError, match="there already"):
