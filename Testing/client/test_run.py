@@ -151,11 +151,11 @@ def test_cancelled_before_there_is_a_process(scripted, ct, tmp_path, started, mo
     never.cancel()
     never.start()
     assert never.events() == [{"event": "cancelled"}] and not never.running
+    # Handing over takes long: a few bytes at a time.
+    monkeypatch.setattr(exchange, "_CHUNK_BYTES", 8)
     at_once = started(interpreter, volume=ct)
     at_once.cancel()
     assert last(at_once)[-1] == {"event": "cancelled"}
-    # Handing over takes long: a few bytes at a time.
-    monkeypatch.setattr(exchange, "_CHUNK_BYTES", 64)
     writing = started(interpreter, volume=ct)
     while not any(event.get("message") == "Handing the CT over" for event in writing.events()):
         time.sleep(0.001)
