@@ -94,7 +94,17 @@ def hu_features(
     mask: NDArray[np.bool_],
     spacing_mm: tuple[float, float, float],
 ) -> dict[str, float]:
-    """Features of the HU inside a mask and in the shell around it; ``hu`` is the whole CT."""
+    """Features of the HU inside a mask and in the shells around it.
+
+    Parameters
+    ----------
+    hu
+        The whole CT, int16 [k, j, i].
+    offset_kji, mask
+        First voxel [k, j, i] of the mask in the CT, and the mask, bool [k, j, i], with at least one voxel.
+    spacing_mm
+        (k, j, i).
+    """
     pad = [int(np.ceil(SHELL_MM[1] / s)) for s in spacing_mm]
     low = [max(o - p, 0) for o, p in zip(offset_kji, pad)]
     high = [min(o + n + p, size) for o, n, p, size in zip(offset_kji, mask.shape, pad, hu.shape)]

@@ -62,8 +62,12 @@ def scan_tile(
 
     Parameters
     ----------
+    nodules
+        Those of this scan.
     hard
         int (m, 3) [k, j, i]: centres of mined false positives, or None.
+    slices
+        Neighbouring slices that the network looks at, an odd number; thick ones are means of several of the scan's.
     """
     least = config.scan_least_scale or min(config.scale[0], _LEAST_SCALE)
     size = round(config.tile_px * _ROOM / least) // 2 * 2
