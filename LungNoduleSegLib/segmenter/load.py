@@ -32,12 +32,13 @@ def load_segmenter(
         "auto" (a working GPU, else the CPU), "cpu", "cuda", "cuda:N" or "mps"; a device asked for by name is tested and
         refused with the reason if it does not work.
     precision
-        "auto", "float32", "bfloat16" or "float16" arithmetic.
+        "auto", "float32", "bfloat16", "float16" or "int8" arithmetic.
     threads
         Threads on the CPU, with PyTorch for the whole process; None leaves the engine's choice.
     engine
-        What computes: "torch" (PyTorch), "onnxruntime" (ONNX Runtime, on the CPU in float32), or "auto": PyTorch on a
-        GPU and on CPUs with units for bfloat16, else ONNX Runtime, as far as they are installed.
+        What computes: "torch" (PyTorch), "onnxruntime" (ONNX Runtime, on the CPU in float32 or int8), or "auto":
+        PyTorch on a GPU and on CPUs with AMX, ONNX Runtime in int8 on CPUs with VNNI, else the faster one for this CPU,
+        as far as they are installed.
 
     Raises
     ------
@@ -58,6 +59,7 @@ def engine_of(card: Card, state: dict[str, Any], **options: Any) -> BatchEngine:
     """An engine for the network that a card describes, with these weights; options are those of `make_engine`."""
     from LungNoduleSegLib.inference.engines.choose import make_engine
     from LungNoduleSegLib.inference.engines.fit import check_fit
+    from LungNoduleSegLib.inference.engines.quantise import read_ranges
     from LungNoduleSegLib.inference.normalise import Normalisation
     from LungNoduleSegLib.networks import NetworkConfig, state_shapes
     from LungNoduleSegLib.weights import checks
@@ -71,4 +73,5 @@ def engine_of(card: Card, state: dict[str, Any], **options: Any) -> BatchEngine:
             remedy="Update the program, or choose another model.",
         ) from error
     check_fit(state_shapes(config), state)
-    return make_engine(config, state, normalisation, **options)
+    ranges = read_ranges(card.quantisation["ranges"]) if card.quantisation else None
+    return make_engine(config, state, normalisation, ranges=ranges, **options)

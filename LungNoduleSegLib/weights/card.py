@@ -24,6 +24,8 @@ _FILE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}\.safetensors"
 _VERSION = r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}"
 _SHA256 = r"[0-9a-f]{64}"
 
+_OPTIONAL = ("quantisation",)
+
 
 @dataclass(frozen=True)
 class Card:
@@ -61,6 +63,10 @@ class Card:
         Where the weights can be downloaded, or None.
     how_to_get
         How to get or train the weights, or None.
+    quantisation
+        None, or what computing in whole numbers of 8 bits needs: ``ranges``, by convolution of the folded network the
+        least and greatest value that it takes and the least and greatest that it gives; and how far that moves the
+        figures of the validation patients.
     extra
         Keys of the JSON object that this version does not know, kept as they are.
 
@@ -88,6 +94,7 @@ class Card:
     size_bytes: int | None = None
     url: str | None = None
     how_to_get: str | None = None
+    quantisation: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -106,6 +113,8 @@ class Card:
         _check_metrics(self.metrics)
         _check_operating_points(self.operating_points)
         _check_file(self)
+        if self.quantisation is not None:
+            _check_quantisation(self.quantisation)
 
     def __hash__(self) -> int:
         return hash((self.name, self.version, self.sha256))
@@ -139,7 +148,8 @@ class Card:
     def to_dict(self) -> dict[str, Any]:
         """JSON types, in the order of the fields; inverse of `from_dict`."""
         data = {field.name: checks.thawed(getattr(self, field.name)) for field in fields(self)}
-        return {"schema": SCHEMA, **{k: v for k, v in data.items() if k != "extra"}, **data["extra"]}
+        extra = data.pop("extra")
+        return {"schema": SCHEMA, **{k: v for k, v in data.items() if v is not None or k not in _OPTIONAL}, **extra}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -160,7 +170,7 @@ class Card:
                     remedy="Update LungNoduleSeg.",
                 )
             names = [field.name for field in fields(cls) if field.name != "extra"]
-            known = {name: checks.key(data, name) for name in names}
+            known = {name: checks.key(data, name) for name in names if name in data or name not in _OPTIONAL}
             extra = {name: value for name, value in data.items() if name not in known and name != "schema"}
             return cls(**known, extra=extra)
         except WeightsError as error:
@@ -316,6 +326,16 @@ def _check_operating_points(data: object) -> None:
     defaults = sum(bool(point.get("default")) for point in points)
     if points and defaults != 1:
         checks.refuse("operating_points", "a list with one default", f"{defaults} defaults")
+
+
+def _check_quantisation(data: object) -> None:
+    at = "quantisation.ranges"
+    ranges = checks.mapping(checks.key(checks.mapping(data, "quantisation"), "ranges", "quantisation."), at)
+    for name, values in ranges.items():
+        if len(checks.sequence(values, f"{at}.{name}")) != 4:
+            checks.refuse(f"{at}.{name}", "four numbers", list(values))
+        for low, high in (values[:2], values[2:]):
+            checks.number(high, f"{at}.{name}", low=checks.number(low, f"{at}.{name}"))
 
 
 def _check_file(card: Card) -> None:

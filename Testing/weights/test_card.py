@@ -35,6 +35,28 @@ def test_keys_of_a_later_version_survive():
     assert card.extra["seconds"]["cpu"] == 31.5
 
 
+def test_a_card_may_say_what_int8_needs():
+    data = card_data() | {"quantisation": {"ranges": {"head": [0.0, 2.5, -9.0, 7.0]}, "validation": {"int8": 0.6}}}
+    card = Card.from_dict(data)
+    assert card.to_dict() == data and card.quantisation["ranges"]["head"] == (0.0, 2.5, -9.0, 7.0)
+    assert Card.from_dict(card_data()).quantisation is None
+
+
+@pytest.mark.parametrize(
+    ("quantisation", "finding"),
+    [
+        ([], "expected `quantisation` to be an object"),
+        ({}, "the key `quantisation.ranges` is missing"),
+        ({"ranges": {"head": [0, 1, 2]}}, r"expected `quantisation.ranges.head` to be four numbers, got \[0, 1, 2\]"),
+        ({"ranges": {"head": [0, 1, 3, 2]}}, "expected `quantisation.ranges.head` to be between 3 and inf, got 2"),
+        ({"ranges": {"head": [0, "1", 2, 3]}}, "expected `quantisation.ranges.head` to be a finite number, got '1'"),
+    ],
+)
+def test_ranges_that_do_not_fit_are_refused(quantisation, finding):
+    with pytest.raises(WeightsError, match=finding):
+        Card.from_dict(card_data() | {"quantisation": quantisation})
+
+
 def test_card_cannot_be_changed():
     data = card_data()
     card = Card.from_dict(data)

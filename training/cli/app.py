@@ -20,6 +20,7 @@ for command in (
     models.operate,
     models.remeasure,
     models.calibrate,
+    models.quantise,
     models.scans,
     page.page,
     evaluate.evaluate,

@@ -26,8 +26,8 @@ THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
 
 def segmenter_of(card: Card, state: Mapping[str, np.ndarray]) -> Segmenter:
-    """A segmenter on weights as they ship, rounded to float16."""
-    return Segmenter(engine_of(card, dict(state)), card)
+    """A segmenter on weights as they ship, rounded to float16; never in int8, in which a card is not measured."""
+    return Segmenter(engine_of(replace(card, quantisation=None), dict(state)), card)
 
 
 def positives(crops: Crops, part: str) -> np.ndarray:

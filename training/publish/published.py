@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.engines.choose import reason_not_loaded
 from LungNoduleSegLib.inference.normalise import CLIP_HU, Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, build, count_parameters
 from LungNoduleSegLib.weights import Card, save_weights
@@ -23,6 +24,7 @@ from training.engine.architecture import config_from_dict
 from training.publish.crop_figures import measured
 from training.publish.looks import log_look
 from training.publish.origin import data_text, is_lidc, parent_of, read_start, series_by_side
+from training.publish.quantise import quantised
 from training.sources import Sources
 
 INTENDED_USE = "Research use only. Not a medical device; not for diagnosis or treatment."
@@ -85,7 +87,8 @@ def publish(
     configurations go into the card too.
 
     The figures of the test patients are one look, and are logged. Operating points and the candidate scorer come
-    later, from the training scans (`training.publish.operating`).
+    later, from the training scans (`training.publish.operating`). With ONNX Runtime installed the card also gets what
+    int8 needs (`training.publish.quantise`).
     """
     network, published = network_of_run(folder, best=best)
     crops, description, parent = sources.crops(), sources.description(), parent_of(sources, folder)
@@ -126,6 +129,8 @@ def publish(
     )
     weights = {n: v.numpy() for n, v in network.state_dict().items()}
     card = with_figures(card, as_loaded(weights), sources, looked=folder.name, crops=crops)
+    if not reason_not_loaded("onnxruntime"):
+        card = quantised(card, as_loaded(weights), crops, sources.scans())
     save_weights(output, card, weights)
     return output / f"{name}.json"
 

@@ -1,4 +1,4 @@
-"""Which engine computes: PyTorch where a GPU or the CPU's own bfloat16 makes it faster, ONNX Runtime on other CPUs."""
+"""Which engine computes: PyTorch on a GPU or where the CPU's own bfloat16 is fastest, ONNX Runtime on other CPUs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.engines.batches import BatchEngine
-from LungNoduleSegLib.inference.engines.cores import may_have_gpu, may_have_half_units
+from LungNoduleSegLib.inference.engines.cores import has_int8_units, has_tile_units, may_have_gpu, may_have_half_units
+from LungNoduleSegLib.inference.engines.quantise import Ranges
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks.config import NetworkConfig
 
@@ -42,6 +43,7 @@ def make_engine(
     precision: str = "auto",
     threads: int | None = None,
     batch_size: int | None = None,
+    ranges: Ranges | None = None,
 ) -> BatchEngine:
     """A network with these weights, ready to predict.
 
@@ -50,11 +52,15 @@ def make_engine(
     config, state
         The network and its weights, by the names and shapes of :func:`~LungNoduleSegLib.networks.state_shapes`.
     engine
-        "torch", "onnxruntime", or "auto": PyTorch on a GPU that works, in a format other than float32, and on a CPU
-        with AMX or AVX512-BF16 (see :func:`~LungNoduleSegLib.inference.engines.precision.choose_precision`); else ONNX
-        Runtime, as far as they are installed.
+        "torch", "onnxruntime", or "auto": PyTorch on a GPU that works, and on a CPU with AMX; ONNX Runtime on a CPU
+        with VNNI, where the model has ranges to compute in int8 with; PyTorch on a CPU with AVX512-BF16 (see
+        :func:`~LungNoduleSegLib.inference.engines.precision.choose_precision`); else ONNX Runtime, as far as they are
+        installed.
     device, precision, threads, batch_size
         See :class:`~LungNoduleSegLib.inference.engines.torch_engine.TorchEngine`; `threads` are those of the engine.
+        The precisions of ONNX Runtime are "float32" and "int8".
+    ranges
+        See :class:`~LungNoduleSegLib.inference.engines.onnx_engine.OnnxEngine`.
 
     Raises
     ------
@@ -66,13 +72,18 @@ def make_engine(
         raise InputError(f"Expected argument `engine` to be one of {', '.join(ENGINES)}, got {engine!r}")
     beyond = [
         f"the {kind} {wanted!r}"
-        for kind, wanted, own in (("device", device, "cpu"), ("precision", precision, "float32"))
-        if wanted not in ("auto", own)
+        for kind, wanted, own in (("device", device, ("cpu",)), ("precision", precision, ("float32", "int8")))
+        if wanted not in ("auto", *own)
     ]
     if engine == "onnxruntime" and beyond:
         raise InputError(
-            f"the engine onnxruntime computes on the CPU in float32, and has not {' and '.join(beyond)}",
+            f"the engine onnxruntime computes on the CPU in float32 or int8, and has not {' and '.join(beyond)}",
             remedy="Choose the engine auto or torch.",
+        )
+    if precision == "int8" and (engine == "torch" or beyond):
+        raise InputError(
+            "int8 is computed by the engine onnxruntime on the CPU alone",
+            remedy="Choose the engine and the device auto, or another precision.",
         )
 
     def torch_engine() -> BatchEngine:
@@ -87,19 +98,24 @@ def make_engine(
     def onnx_engine() -> BatchEngine:
         from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
 
-        return OnnxEngine(config, state, normalisation, threads=threads, batch_size=batch_size)
+        return OnnxEngine(
+            config, state, normalisation, threads=threads, batch_size=batch_size, precision=precision, ranges=ranges
+        )
 
     if engine == "torch" or beyond:
         _require("torch", " and ".join(beyond))
         return torch_engine()
-    if engine == "onnxruntime":
-        _require("onnxruntime")
+    if engine == "onnxruntime" or precision == "int8":
+        _require("onnxruntime", "int8" if precision == "int8" else "")
         return onnx_engine()
 
     without_onnx = reason_not_loaded("onnxruntime")
     warnings: list[str] = []
+    # int8 takes about half of float32's time, less than bfloat16 without AMX.
+    whole = bool(ranges) and not without_onnx and has_int8_units() and not has_tile_units()
+    half = precision == "auto" and not whole and may_have_half_units()
     # Only then is torch imported, which takes seconds and some 200 MB.
-    faster = (device == "auto" and may_have_gpu()) or (precision == "auto" and may_have_half_units())
+    faster = half or (device == "auto" and may_have_gpu())
     if without_onnx or faster:
         without_torch = reason_not_loaded("torch")
         if without_onnx and without_torch:
@@ -113,7 +129,7 @@ def make_engine(
                 if found.device == "cpu" and found.precision == "float32":
                     found.remark = f"; the package onnxruntime, which {without_onnx}, would make it faster"
                 return found
-            if found.device != "cpu" or found.precision != "float32":
+            if found.device != "cpu" or (half and found.precision != "float32"):
                 return found
             warnings += found.warnings
         elif importlib.util.find_spec("torch") is not None:

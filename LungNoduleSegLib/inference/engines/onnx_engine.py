@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.engines.batches import BATCH, BatchEngine
-from LungNoduleSegLib.inference.engines.cores import usable_cores
+from LungNoduleSegLib.inference.engines.cores import has_int8_units, usable_cores
 from LungNoduleSegLib.inference.engines.fold import fold_state
 from LungNoduleSegLib.inference.engines.onnx_graph import INPUT, PROBABILITY, onnx_model
+from LungNoduleSegLib.inference.engines.plausible import plausible_tiles
+from LungNoduleSegLib.inference.engines.quantise import Ranges
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks.config import NetworkConfig
 
@@ -24,9 +28,17 @@ beside a process that kept a core busy, which it slowed down too: a viewer is su
 _FATAL_ONLY = 4
 """Errors come as exceptions; ONNX Runtime would print them too."""
 
+PRECISIONS = ("auto", "float32", "int8")
+
+INT8_TOLERANCE = 0.1
+"""Difference of probabilities between int8 and float32 that is accepted when a network is loaded, for 999 of 1,000
+pixels. Instructions older than VNNI may overflow in sums of such products, which moves more than that."""
+
+_SHARE = 0.999
+
 
 class OnnxEngine(BatchEngine):
-    """A network of the family, computed by ONNX Runtime in float32 on the CPU.
+    """A network of the family, computed by ONNX Runtime on the CPU, in float32 or with convolutions in int8.
 
     Parameters
     ----------
@@ -38,11 +50,22 @@ class OnnxEngine(BatchEngine):
         Tiles a call; halves by itself when memory runs out.
     threads
         Of this engine; None takes one for each core that this process may use.
+    precision
+        "float32", "int8", or "auto": int8 where there are ranges and the CPU has instructions for it (VNNI). int8 that
+        moves probabilities by more than :data:`INT8_TOLERANCE` on the tiles tried while loading gives way to float32,
+        with a warning.
+    ranges
+        Of the convolutions that can compute in int8.
 
     Notes
     -----
-    Probabilities equal those of :class:`~LungNoduleSegLib.inference.engines.torch_engine.TorchEngine` in float32 up to
-    rounding.
+    Probabilities in float32 equal those of :class:`~LungNoduleSegLib.inference.engines.torch_engine.TorchEngine` in
+    float32 up to rounding.
+
+    Raises
+    ------
+    InputError
+        For a precision that is unknown, or for int8 without ranges.
     """
 
     name = "onnxruntime"
@@ -55,20 +78,49 @@ class OnnxEngine(BatchEngine):
         *,
         batch_size: int | None = None,
         threads: int | None = None,
+        precision: str = "auto",
+        ranges: Ranges | None = None,
     ):
         import onnxruntime
 
+        if precision not in PRECISIONS:
+            raise InputError(f"Expected argument `precision` to be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        if precision == "int8" and not ranges:
+            raise InputError(
+                "this model's card has no ranges to compute in int8 with",
+                remedy="Choose the precision float32 or auto.",
+            )
         super().__init__(config, normalisation)
         self.threads = max(1, int(threads or usable_cores()))
         self.batch_size = int(batch_size or BATCH["cpu"])
+        self._version = onnxruntime.__version__
+        self._precision = "float32"
+        weights = fold_state(config, state)
+        self._session = self._load(onnx_model(config, weights))
+        if ranges and (precision == "int8" or (precision == "auto" and has_int8_units())):
+            self._try_int8(onnx_model(config, weights, ranges))
+
+    def _load(self, model: bytes) -> Any:
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", SPINNING)
-        model = onnx_model(config, fold_state(config, state))
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._version = onnxruntime.__version__
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def _try_int8(self, model: bytes) -> None:
+        """Take this model if it stays close to the one in float32."""
+        exact, tiles = self._session, plausible_tiles(self.config, self.normalisation)
+        expected = self._forward(tiles)
+        self._session = self._load(model)
+        apart = float(np.quantile(np.abs(self._forward(tiles) - expected), _SHARE))
+        if apart <= INT8_TOLERANCE:
+            self._precision = "int8"
+            return
+        self._session = exact
+        self.warn(f"int8 moves probabilities by {apart:.2f} on this processor; float32 is used.")
 
     @property
     def device(self) -> str:
@@ -76,7 +128,7 @@ class OnnxEngine(BatchEngine):
 
     @property
     def precision(self) -> str:
-        return "float32"
+        return self._precision
 
     @property
     def description(self) -> str:

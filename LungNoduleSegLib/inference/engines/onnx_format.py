@@ -1,7 +1,7 @@
 """A graph of operators as the bytes of an ONNX file, written without any package but numpy.
 
-Only what a network of convolutions needs: float32 and int64 tensors, nodes of the standard operators, sizes that are
-known or named. ONNX files are protocol buffers; the numbers of the fields are those of ``onnx.proto``.
+Only what a network of convolutions needs: tensors of five kinds of numbers, nodes of the standard operators, sizes that
+are known or named. ONNX files are protocol buffers; the numbers of the fields are those of ``onnx.proto``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ OPSET = 17
 IR_VERSION = 8
 """Both are read by every ONNX Runtime since 1.12."""
 
-_FLOAT, _INT64 = 1, 7
-_KINDS = {np.dtype(np.float32): _FLOAT, np.dtype(np.int64): _INT64}
+_FLOAT = 1
+_KINDS = {
+    np.dtype(np.float32): _FLOAT, np.dtype(np.uint8): 2, np.dtype(np.int8): 3, np.dtype(np.int32): 6,
+    np.dtype(np.int64): 7,
+}  # fmt: skip
 
 Size = int | str
 """Of one axis: a number, or a name for one that is known at run time only."""
@@ -48,7 +51,7 @@ class Graph:
         self._outputs += _message(12, _value_info(name, sizes))
 
     def constant(self, array: NDArray, name: str | None = None) -> str:
-        """A float32 or int64 tensor that is part of the file."""
+        """A tensor that is part of the file: float32, or whole numbers of 8 (signed or not), 32 or 64 bits."""
         name = name or self._new("constant")
         array = np.ascontiguousarray(array)
         tensor: Message = [_number(1, size) for size in array.shape]
@@ -81,9 +84,7 @@ class Graph:
         """The whole file."""
         graph = [*self._nodes, *_text(2, self._name), *self._constants, *self._inputs, *self._outputs]
         opset = [*_text(1, ""), _number(2, OPSET)]
-        return b"".join(
-            [_number(1, IR_VERSION), *_text(2, "LungNoduleSeg"), *_message(7, graph), *_message(8, opset)]
-        )
+        return b"".join([_number(1, IR_VERSION), *_text(2, "LungNoduleSeg"), *_message(7, graph), *_message(8, opset)])
 
 
 def _varint(value: int) -> bytes:

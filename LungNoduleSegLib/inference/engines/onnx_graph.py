@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from LungNoduleSegLib.inference.engines.onnx_format import Graph, Size
+from LungNoduleSegLib.inference.engines.quantise import Ranges, coded_bias, coded_weights, tensor_code
 from LungNoduleSegLib.networks.config import FUSION_DILATIONS, STRIDE, VIT_NORM_EPS, NetworkConfig
 
 INPUT, LOGITS, PROBABILITY = "tiles", "logits", "probability"
@@ -16,7 +18,9 @@ INPUT, LOGITS, PROBABILITY = "tiles", "logits", "probability"
 _TO_THE_END = np.iinfo(np.int64).max
 
 
-def onnx_model(config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]]) -> bytes:
+def onnx_model(
+    config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]], ranges: Ranges | None = None
+) -> bytes:
     """The network as the bytes of an ONNX file (opset 17).
 
     Input "tiles" (n, input_slices, h, w) float32, normalised; outputs "logits" and "probability" (n, 1, h, w) of the
@@ -26,15 +30,18 @@ def onnx_model(config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]]
     ----------
     weights
         From :func:`~LungNoduleSegLib.inference.engines.fold.fold_state`.
+    ranges
+        Of the convolutions that compute in whole numbers of 8 bits (int8); by default all compute in float32.
     """
-    return _Writer(config, weights).model()
+    return _Writer(config, weights, ranges or {}).model()
 
 
 class _Writer:
     """Adds the parts of a network to a graph; each method takes and gives names of tensors."""
 
-    def __init__(self, config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]]):
-        self._config, self._weights = config, weights
+    def __init__(self, config: NetworkConfig, weights: Mapping[str, NDArray[np.float32]], ranges: Ranges):
+        self._config, self._weights, self._ranges = config, weights, ranges
+        self._coded: dict[str, tuple[str, np.float32]] = {}
         self._graph = Graph("LungNoduleSeg")
 
     def model(self) -> bytes:
@@ -65,19 +72,56 @@ class _Writer:
     def _weight(self, name: str) -> str:
         return self._graph.constant(self._weights[name], name)
 
-    def _conv(self, layer: str, x: str, *, dilation: int = 1, name: str | None = None) -> str:
+    def _conv(self, layer: str, x: str, *, dilation: int = 1, relu: bool = False, name: str | None = None) -> str:
         """A convolution that keeps height and width; without bias where the weights have none."""
         size = self._weights[f"{layer}.weight"].shape[2]
-        biased = f"{layer}.bias" in self._weights
-        inputs = [x, self._weight(f"{layer}.weight"), *([self._weight(f"{layer}.bias")] if biased else [])]
-        return self._graph.node(
-            "Conv", *inputs, name=name, kernel_shape=(size, size), pads=(dilation * (size // 2),) * 4,
-            dilations=(dilation, dilation),
-        )  # fmt: skip
+        shape: dict[str, Any] = {
+            "kernel_shape": (size, size), "pads": (dilation * (size // 2),) * 4, "dilations": (dilation, dilation),
+        }  # fmt: skip
+        if layer not in self._ranges:
+            biased = f"{layer}.bias" in self._weights
+            inputs = [x, self._weight(f"{layer}.weight"), *([self._weight(f"{layer}.bias")] if biased else [])]
+            y = self._graph.node("Conv", *inputs, name=None if relu else name, **shape)
+            return self._graph.node("Relu", y, name=name) if relu else y
+        found = self._ranges[layer]
+        y = self._graph.node("Conv", *self._coded_inputs(layer, x), **shape)
+        if relu:
+            return self._through_codes(self._graph.node("Relu", y), 0.0, found.out_high, name)
+        return self._through_codes(y, found.out_low, found.out_high, name)
+
+    def _coded_inputs(self, layer: str, x: str) -> list[str]:
+        """Input, weights and bias of a convolution in whole numbers: each is coded, then decoded.
+
+        That is the form which ONNX Runtime makes one operator of, that computes with the codes themselves.
+        """
+        graph, found = self._graph, self._ranges[layer]
+        codes, scales = coded_weights(self._weights[f"{layer}.weight"])
+        stored = [graph.constant(codes, f"{layer}.weight"), graph.constant(scales)]
+        zeros = graph.constant(np.zeros(len(scales), np.int8))
+        coded, scale = self._coded_once(x, found.in_low, found.in_high)
+        inputs = [coded, graph.node("DequantizeLinear", *stored, zeros, axis=0)]
+        if f"{layer}.bias" in self._weights:
+            both = scales * scale
+            bias = graph.constant(coded_bias(self._weights[f"{layer}.bias"], both), f"{layer}.bias")
+            inputs.append(graph.node("DequantizeLinear", bias, graph.constant(both), axis=0))
+        return inputs
+
+    def _coded_once(self, x: str, low: float, high: float) -> tuple[str, np.float32]:
+        """A tensor that went through its codes, the same for all that take it, and their scale."""
+        if x not in self._coded:
+            self._coded[x] = self._coded[self._through_codes(x, low, high)]
+        return self._coded[x]
+
+    def _through_codes(self, x: str, low: float, high: float, name: str | None = None) -> str:
+        scale, zero = tensor_code(low, high)
+        code = [self._graph.constant(np.asarray(value)) for value in (scale, zero)]
+        y = self._graph.node("DequantizeLinear", self._graph.node("QuantizeLinear", x, *code), *code, name=name)
+        self._coded[y] = (y, scale)
+        return y
 
     def _unit(self, unit: str, x: str) -> str:
         node = self._graph.node
-        y = self._conv(f"{unit}.body.3", node("Relu", self._conv(f"{unit}.body.0", x)))
+        y = self._conv(f"{unit}.body.3", self._conv(f"{unit}.body.0", x, relu=True))
         if self._config.shortcuts:
             y = node("Add", y, self._conv(f"{unit}.shortcut.0", x))
         return node("Relu", y)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.inference.engines.batches import BATCH, BatchEngine
 from LungNoduleSegLib.inference.engines.fit import check_fit
-from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+from LungNoduleSegLib.inference.engines.plausible import plausible_tiles
+from LungNoduleSegLib.inference.normalise import Normalisation
 
 
 class TorchEngine(BatchEngine):
@@ -79,27 +80,14 @@ class TorchEngine(BatchEngine):
         from LungNoduleSegLib.inference.engines.precision import choose_precision
 
         self._network = self._network.to(self._device, memory_format=torch.channels_last)
-        probe = self._probe()
+        probe = torch.from_numpy(plausible_tiles(self.config, self.normalisation)).to(
+            self._device, memory_format=torch.channels_last
+        )
         self._precision = choose_precision(self._network, probe, self._precision_wanted)
         self._copies = copies_for(self._device)
         self.parts = self._copies.parts
         on_gpu = self._device.type == "cuda"
         self._graphs = Graphs(self._probability, probe, self._precision.tolerance) if on_gpu else None
-
-    def _probe(self) -> Any:
-        """A few plausible tiles: dark lung with bright structures of several sizes."""
-        import torch
-
-        rng = np.random.default_rng(0)
-        px = self.tile_px
-        tiles = rng.normal(-850, 40, (4, self.input_slices, px, px)).astype(np.float32)
-        y, x = np.mgrid[:px, :px]
-        for n, radius in enumerate((px * 0.03, px * 0.06, px * 0.12, px * 0.3)):
-            tiles[n][:, (y - px / 2) ** 2 + (x - px / 2) ** 2 < radius**2] = 30
-            tiles[n][:, :, : 8 * n] = 40
-        return torch.from_numpy(normalise(tiles, self.normalisation)).to(
-            self._device, memory_format=torch.channels_last
-        )
 
     @property
     def device(self) -> str:

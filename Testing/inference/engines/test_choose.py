@@ -15,12 +15,13 @@ from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
 CONFIG = scaled(MEMBERS["model-2"], 2)
 STATE = {name: np.ones(shape, np.float32) for name, shape in state_shapes(CONFIG).items()}
 ABSENT = "is not installed"
+RANGES = {"head": (0.0, 1.0, -1.0, 1.0)}
 
 
 @pytest.fixture
 def world(monkeypatch):
     """Packages that cannot be used, hints about the hardware, and what the made torch engine would choose."""
-    world = types.SimpleNamespace(absent={}, gpu=False, half=False, made=[])
+    world = types.SimpleNamespace(absent={}, gpu=False, half=False, int8=False, tiles=False, made=[])
     world.device, world.precision, world.warnings = "cpu", "float32", ()
 
     def fake(name):
@@ -38,6 +39,8 @@ def world(monkeypatch):
     monkeypatch.setattr(choose, "reason_not_loaded", lambda name: world.absent.get(name, ""))
     monkeypatch.setattr(choose, "may_have_gpu", lambda: world.gpu)
     monkeypatch.setattr(choose, "may_have_half_units", lambda: world.half)
+    monkeypatch.setattr(choose, "has_int8_units", lambda: world.int8)
+    monkeypatch.setattr(choose, "has_tile_units", lambda: world.tiles)
     return world
 
 
@@ -48,7 +51,7 @@ def made(**options):
 def test_on_a_plain_cpu_onnx_runtime_computes_and_torch_is_not_even_made(world):
     assert made(threads=3).name == made(device="cpu", precision="float32").name == "onnxruntime"
     assert [name for name, _ in world.made] == ["onnxruntime"] * 2
-    assert world.made[0][1] == {"threads": 3, "batch_size": None}
+    assert world.made[0][1] == {"threads": 3, "batch_size": None, "precision": "auto", "ranges": None}
 
 
 def test_a_gpu_that_works_takes_torch(world):
@@ -71,10 +74,39 @@ def test_units_for_bfloat16_take_torch_if_it_stays_close(world):
     assert made().name == "onnxruntime"
 
 
+def test_units_for_8_bits_take_onnx_runtime_before_bfloat16_without_amx(world):
+    world.half, world.precision, world.int8 = True, "bfloat16", True
+    assert made().name == "torch"  # this model has no ranges
+    assert made(ranges=RANGES).name == "onnxruntime"
+    assert world.made[-1][1] == {"threads": None, "batch_size": None, "precision": "auto", "ranges": RANGES}
+    assert [name for name, _ in world.made] == ["torch", "onnxruntime"]
+    world.tiles = True
+    assert made(ranges=RANGES).name == "torch"
+    world.tiles, world.absent["onnxruntime"] = False, ABSENT
+    assert made(ranges=RANGES).name == "torch"
+
+
+def test_a_gpu_comes_before_units_for_8_bits(world):
+    world.gpu, world.int8, world.device, world.precision = True, True, "cuda", "bfloat16"
+    assert made(ranges=RANGES).name == "torch"
+    world.device = "cpu"  # it does not work
+    assert made(ranges=RANGES).name == "onnxruntime"
+
+
+def test_int8_asked_for(world):
+    assert made(precision="int8", ranges=RANGES).name == "onnxruntime" and world.made[-1][1]["precision"] == "int8"
+    for options in ({"engine": "torch"}, {"device": "cuda"}):
+        with pytest.raises(InputError, match="int8 is computed by the engine onnxruntime on the CPU alone"):
+            made(precision="int8", **options)
+    world.absent["onnxruntime"] = ABSENT
+    with pytest.raises(InputError, match=r"int8 needs ONNX Runtime, which is not installed"):
+        made(precision="int8", ranges=RANGES)
+
+
 @pytest.mark.parametrize("options", [{"device": "cuda:1"}, {"device": "mps"}, {"precision": "bfloat16"}], ids=str)
 def test_what_only_torch_has(world, options):
     assert made(**options).name == "torch"
-    with pytest.raises(InputError, match="onnxruntime computes on the CPU in float32, and has not the"):
+    with pytest.raises(InputError, match="onnxruntime computes on the CPU in float32 or int8, and has not the"):
         made(engine="onnxruntime", **options)
     world.absent["torch"] = ABSENT
     with pytest.raises(InputError, match=r"needs PyTorch, which is not installed\. Install PyTorch, or choose"):

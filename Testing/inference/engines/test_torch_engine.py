@@ -16,6 +16,7 @@ from LungNoduleSegLib.inference.engines.batches import BATCH, out_of_memory
 from LungNoduleSegLib.inference.engines.copies import PlainCopies
 from LungNoduleSegLib.inference.engines.graphs import Graphs, Recorded
 from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
+from LungNoduleSegLib.inference.engines.plausible import plausible_tiles
 from LungNoduleSegLib.inference.engines.torch_engine import TorchEngine, load_weights
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
 from LungNoduleSegLib.networks import MEMBERS, build, scaled
@@ -175,7 +176,8 @@ def late(engine, graphs=False):
     engine._copies = Late()
     engine.parts = engine._copies.parts
     if graphs:
-        engine._graphs = Graphs(engine._probability, engine._probe(), 1e-4, recorder, patience=0)
+        probe = torch.from_numpy(plausible_tiles(engine.config, engine.normalisation))
+        engine._graphs = Graphs(engine._probability, probe, 1e-4, recorder, patience=0)
     return engine
 
 
