@@ -61,3 +61,17 @@ def test_a_spike_is_not_smeared():
     tiles[0, 1, 80, 80] = 3071
     assert not CoarseEngine(Threshold(), 164).predict(tiles).any()
     assert tiles.max() == 3071
+
+
+def test_resampling_is_the_product_with_dense_weights():
+    """By hand: from four pixels to three, and every plane of a stack on its own."""
+    planes = np.arange(32, dtype=np.int16).reshape(2, 1, 4, 4) * 100
+    # Middles of the new pixels at 1/6, 3/2 and 17/6 of the old; triangles as wide as a new pixel (4/3 old ones).
+    reach = 4 / 3
+    old = np.arange(4)
+    weights = np.maximum(1 - np.abs(old - np.array([[1 / 6], [3 / 2], [17 / 6]])) / reach, 0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    expected = np.einsum("aj,ncji,bi->ncab", weights, planes, weights)
+    found = resized(planes, 3)
+    assert found.dtype == np.float32 and found.shape == (2, 1, 3, 3)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

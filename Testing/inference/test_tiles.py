@@ -82,3 +82,12 @@ def test_tile_outside_of_the_box_is_dropped():
     volume.add(np.array([3, 0, 0]), np.ones((128, 128), np.float32))
     volume.add(np.array([0, 60, 0]), np.ones((128, 128), np.float32))
     assert not volume.visited.any()
+
+
+def test_probabilities_that_half_precision_tells_slowly_become_zero():
+    volume = ProbabilityVolume((0, 0, 0), (1, 128, 128))
+    tile = np.full((128, 128), 7e-5, np.float32)
+    tile[:64] = 5e-5
+    volume.add(np.zeros(3, int), tile)
+    assert not volume.mean[0, :64].any() and volume.visited.all()
+    np.testing.assert_allclose(volume.mean[0, 64:], 7e-5, rtol=1e-3)
