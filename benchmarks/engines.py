@@ -3,10 +3,10 @@
     python benchmarks/engines.py [CT] [--model NAME] [--engine torch] [--batch 16] [--threads 2] [--repeats 10]
                                  [--json FILE]
 
-The shipped models and `model-2` of full width with made-up weights, in float32 on the CPU, in batches of 1 and 16 tiles
-(full width: 1) with one thread and with all cores. "torch" is the engine of the library, folded and channels last;
-"eager" is the network as it was trained. Tiles of 128 x 128 pixels are noise with a bright disc: what is in a tile does
-not change its time. Each figure comes from a process of its own, is the smallest of the repeats after a first one, and
+The shipped models and `model-2` of full width with made-up weights, on the CPU, in batches of 1 and 16 tiles (full
+width: 1) with one thread and with all cores. "torch" is the engine of the library, folded and channels last; "eager" is
+the network as it was trained; "int8" is ONNX Runtime with convolutions in whole numbers of 8 bits, all others are in
+float32. Tiles of 128 x 128 pixels are noise with a bright disc: what is in a tile does not change its time. Each figure comes from a process of its own, is the smallest of the repeats after a first one, and
 counts the network alone; the difference is the largest of the probabilities from those of "eager". The CT is not used:
 it is taken so that all benchmarks can be called alike.
 """
@@ -23,7 +23,8 @@ from typing import Any
 from support import available_models, child, cores, machine, network_state, peak_memory, report, stopwatch, write_json
 
 FULL = "model-2"
-ENGINES = ("eager", "torch", "onnxruntime", "openvino")
+ENGINES = ("eager", "torch", "onnxruntime", "int8", "openvino")
+PACKAGES = {"int8": "onnxruntime"}
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -31,10 +32,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     config, state = network_state(job["model"])
-    px = config.input_px
-    x = np.random.default_rng(0).normal(0.1, 0.03, (job["batch"], config.input_slices, px, px)).astype(np.float32)
-    row, column = np.mgrid[:px, :px]
-    x[..., np.hypot(row - px / 2, column - px / 2) < px / 16] = 0.7  # lung and nodule, normalised
+    x = _tiles(config, job["batch"])
     with peak_memory() as memory:
         elapsed = stopwatch()
         forward = _FORWARD[job["engine"]](config, state, job["threads"])
@@ -52,6 +50,17 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "peak_mb": memory["peak_mb"],
         "difference": float(np.abs(found - expected).max()),
     }
+
+
+def _tiles(config: Any, count: int) -> Any:
+    """Lung and nodule, normalised."""
+    import numpy as np
+
+    px = config.input_px
+    x = np.random.default_rng(0).normal(0.1, 0.03, (count, config.input_slices, px, px)).astype(np.float32)
+    row, column = np.mgrid[:px, :px]
+    x[..., np.hypot(row - px / 2, column - px / 2) < px / 16] = 0.7
+    return x
 
 
 def _eager(config: Any, state: dict[str, Any], threads: int) -> Any:
@@ -92,7 +101,18 @@ def _openvino(config: Any, state: dict[str, Any], threads: int) -> Any:
     return lambda x: compiled({"tiles": x})["probability"][:, 0]
 
 
-_FORWARD = {"eager": _eager, "torch": _library("torch"), "onnxruntime": _library("onnxruntime"), "openvino": _openvino}
+def _int8(config: Any, state: dict[str, Any], threads: int) -> Any:
+    from LungNoduleSegLib.inference.engines.choose import make_engine
+    from training.publish.quantise import tensor_ranges
+
+    ranges = tensor_ranges(config, state, [_tiles(config, 16)])
+    return make_engine(config, state, precision="int8", threads=threads, ranges=ranges)._forward
+
+
+_FORWARD = {
+    "eager": _eager, "torch": _library("torch"), "onnxruntime": _library("onnxruntime"), "int8": _int8,
+    "openvino": _openvino,
+}  # fmt: skip
 
 
 def main() -> None:
@@ -110,7 +130,7 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(measure(json.loads(arguments.child))))
         return
-    engines = [name for name in arguments.engine or ENGINES if name == "eager" or find_spec(name) is not None]
+    engines = [n for n in arguments.engine or ENGINES if n == "eager" or find_spec(PACKAGES.get(n, n)) is not None]
     rows, runs = [], []
     for model in arguments.model or [*available_models(), FULL]:
         full = model not in available_models()

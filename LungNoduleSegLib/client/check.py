@@ -9,6 +9,7 @@ from typing import Any
 from LungNoduleSegLib.client.interpreter import Interpreter
 from LungNoduleSegLib.client.requirements import ENGINES, title
 from LungNoduleSegLib.client.run import Run
+from LungNoduleSegLib.inference.engines.cores import has_int8_units, has_tile_units
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ class InstallationReport:
                 f"{f' with {title(self.engine)}' if self.engine else ''}: "
                 f"{self.seconds_a_tile_batch:.2g} s for {self.tiles_a_batch} tiles."
             )
-            if self.device == "cpu" and self.onnxruntime is None and self.precision == "float32":
+            slower = self.precision == "float32" or (has_int8_units() and not has_tile_units())
+            if self.device == "cpu" and self.onnxruntime is None and slower:
                 said.append("With the package onnxruntime (some 30 MB) it would be faster.")
         return [*said, *filter(None, [self.problem])]
 

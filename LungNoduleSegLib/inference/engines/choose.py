@@ -112,8 +112,8 @@ def make_engine(
     without_onnx = reason_not_loaded("onnxruntime")
     warnings: list[str] = []
     # int8 takes about half of float32's time, less than bfloat16 without AMX.
-    whole = bool(ranges) and not without_onnx and has_int8_units() and not has_tile_units()
-    half = precision == "auto" and not whole and may_have_half_units()
+    whole = precision == "auto" and bool(ranges) and has_int8_units() and not has_tile_units()
+    half = precision == "auto" and (not whole or bool(without_onnx)) and may_have_half_units()
     # Only then is torch imported, which takes seconds and some 200 MB.
     faster = half or (device == "auto" and may_have_gpu())
     if without_onnx or faster:
@@ -126,7 +126,7 @@ def make_engine(
         if not without_torch:
             found = torch_engine()
             if without_onnx:
-                if found.device == "cpu" and found.precision == "float32":
+                if found.device == "cpu" and (found.precision == "float32" or whole):
                     found.remark = f"; the package onnxruntime, which {without_onnx}, would make it faster"
                 return found
             if found.device != "cpu" or (half and found.precision != "float32"):

@@ -83,7 +83,9 @@ def test_units_for_8_bits_take_onnx_runtime_before_bfloat16_without_amx(world):
     world.tiles = True
     assert made(ranges=RANGES).name == "torch"
     world.tiles, world.absent["onnxruntime"] = False, ABSENT
-    assert made(ranges=RANGES).name == "torch"
+    chosen = made(ranges=RANGES)
+    assert chosen.name == "torch" and "onnxruntime, which is not installed, would make it faster" in chosen.remark
+    assert made().remark == ""
 
 
 def test_a_gpu_comes_before_units_for_8_bits(world):

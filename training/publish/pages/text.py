@@ -107,6 +107,12 @@ def _preprocessing(card: Card) -> str:
         f"Each slice normalised on its own: {rule['method']} ({how}).",
         f"Mask where the probability reaches {after['mask_threshold']:g}.",
     ]
+    if card.quantisation and "validation" in card.quantisation:
+        moved = card.quantisation["validation"]
+        lines.append(
+            f"In int8, where the CPU has instructions for it: {moved['metric']} {number(moved['int8'])}, beside "
+            f"{number(moved['float32'])} in float32."
+        )
     views, zooms = after.get("crop_views", 1), after.get("crop_zooms", (1.0,))
     shift = after.get("crop_logit_offset", 0.0)
     zoomed = f" at the magnifications {', '.join(f'{z:g}' for z in zooms)}" if len(zooms) > 1 else ""
