@@ -164,8 +164,11 @@ def _earlier(sources: Sources, stage: str) -> dict[str, Any]:
     run, _, samples = stage.partition(":")
     if not samples.isdigit():
         raise InputError(f"an earlier run is given as RUN:SAMPLES, got {stage!r}")
-    _, published = network_of_run(sources.run(run))
-    return {"run": run, "samples": int(samples), "configuration": published.run, "log": _log(sources.run(run))}
+    folder = sources.run(run)
+    _, published = network_of_run(folder)
+    averaged = (read_start(folder) or {}).get("averaged")
+    found = {"run": run, "samples": int(samples), "configuration": published.run, "log": _log(folder)}
+    return {**found, "averaged": averaged} if averaged else found
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:

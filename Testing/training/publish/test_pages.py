@@ -77,6 +77,18 @@ def test_every_number_of_the_card_is_there():
     assert TRAIN_UIDS[0] not in text and "png" not in text and "## Times" not in text
 
 
+def test_where_weights_come_from_and_what_int8_costs():
+    data = card_data()
+    earlier = [{"run": "a", "samples": 5000}, {"run": "b", "samples": 300, "averaged": {"b": 0.75, "a": 0.25}}]
+    data["training"] |= {"samples": 40, "earlier": earlier, "averaged": {"c": 0.5, "b": 0.5}}
+    validation = {"metric": "iou_pos of the validation patients", "images": 7, "float32": 0.611, "int8": 0.609}
+    text = page(Card.from_dict(data | {"quantisation": {"ranges": {}, "validation": validation}}), None, [])
+    assert "stage by stage: 5,000 (a), 300 (b, averaged: 0.75 of b, 0.25 of a), 40 (last run)." in text
+    assert "Averaged: 0.5 of c, 0.5 of b." in text
+    assert "In int8, where the CPU has instructions for it: iou_pos of the validation patients .609, beside" in text
+    assert "int8" not in page(Card.from_dict(data), None, [])
+
+
 def test_figures_of_other_weights_are_left_out():
     text = page(Card.from_dict(card_data()), {**SCAN, "sha256": "a" * 64}, ["tiny-scan.png"])
     assert "## A whole scan" not in text and "In LIDC-IDRI-0063" not in text and "tiny-scan.png" not in text

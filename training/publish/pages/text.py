@@ -84,16 +84,25 @@ def _data(card: Card) -> str:
         lines.append(f"Always trained on: {', '.join(split['always_train'])}.")
     if split.get("never_used"):
         lines.append(f"In no part: {', '.join(split['never_used'])}.")
-    stages = [(stage["run"], stage["samples"]) for stage in training.get("earlier", ())]
     if training.get("samples"):
-        seen = ", ".join([f"{n:,} ({run})" for run, n in stages] + [f"{training['samples']:,} (last run)"])
-        lines.append(f"Images seen, stage by stage: {seen}.")
+        seen = [f"{stage['samples']:,} ({_stage(stage)})" for stage in training.get("earlier", ())]
+        seen.append(f"{training['samples']:,} (last run)")
+        lines.append(f"Images seen, stage by stage: {', '.join(seen)}.")
     if training.get("chosen"):
         lines.append(f"Weights taken: {training['chosen']}.")
     if mixed := training.get("averaged"):
-        lines.append(f"Averaged: {', '.join(f'{share:g} of {run}' for run, share in mixed.items())}.")
+        lines.append(f"Averaged: {_shares(mixed)}.")
     lines += list(training.get("remarks", ()))
     return "\n".join(f"* {line}" for line in lines)
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    mixed = stage.get("averaged")
+    return f"{stage['run']}, averaged: {_shares(mixed)}" if mixed else stage["run"]
+
+
+def _shares(mixed: Mapping[str, float]) -> str:
+    return ", ".join(f"{share:g} of {run}" for run, share in mixed.items())
 
 
 def _preprocessing(card: Card) -> str:
