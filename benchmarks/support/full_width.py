@@ -21,9 +21,12 @@ def full_width(job: dict[str, Any]) -> dict[str, Any]:
     ct = read_ct(Path(job["ct"]))
     card = find(job["model"]).card
     rng = np.random.default_rng(0)
-    shapes = state_shapes(NetworkConfig.from_dict(checks.thawed(card.architecture)))
+    config = NetworkConfig.from_dict(checks.thawed(card.architecture))
+    shapes = state_shapes(config)
     state = {name: _made_up(rng, name, shape) for name, shape in shapes.items()}
     parameters = sum(array.size for array in state.values())
+    if job["precision"] == "int8":
+        card = _with_ranges(card, config, state)
     engine = engine_of(card, state, device="cpu", precision=job["precision"])
     depth, height, width = ct.shape
     batch = job["tiles"] or engine.batch_size
@@ -60,3 +63,15 @@ def _made_up(rng: Any, name: str, shape: tuple[int, ...]) -> Any:
         return np.ones(shape, np.float32)
     inputs = max(int(np.prod(shape[1:])), 1)
     return np.asarray(rng.standard_normal(shape, np.float32) / np.sqrt(inputs), np.float32)
+
+
+def _with_ranges(card: Any, config: Any, state: dict[str, Any]) -> Any:
+    """The card with ranges of these weights: which they are does not change the time."""
+    from dataclasses import replace
+
+    from LungNoduleSegLib.inference.engines.plausible import plausible_tiles
+    from LungNoduleSegLib.inference.normalise import Normalisation
+    from training.publish.quantise import tensor_ranges
+
+    found = tensor_ranges(config, state, [plausible_tiles(config, Normalisation())])
+    return replace(card, quantisation={"ranges": {layer: list(values) for layer, values in found.items()}})

@@ -114,11 +114,11 @@ from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
 from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
 config = scaled(MEMBERS["model-2"], 16)
 state = {name: np.full(shape, 0.01, np.float32) for name, shape in state_shapes(config).items()}
-engine = OnnxEngine(config, state, threads=1, batch_size=256)
-tiles = np.zeros((256, 1, 128, 128), np.int16)
+engine = OnnxEngine(config, state, threads=1, batch_size=8)
+tiles = np.zeros((8, 1, 512, 512), np.int16)
 expected = engine.predict(tiles[:1])
 pages = int(open("/proc/self/statm").read().split()[0])
-limit = pages * resource.getpagesize() + 500 * 2**20
+limit = pages * resource.getpagesize() + 40 * 2**20  # what one tile took is kept; two take more than that
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 found = engine.predict(tiles)
 assert np.allclose(found, expected[0], atol=1e-5)
@@ -132,4 +132,21 @@ def test_memory_that_really_runs_out():
     root = str(Path(__file__).resolve().parents[3])
     done = subprocess.run([sys.executable, "-c", _FULL, root], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[0]) < 256 and "Memory ran out on cpu; going on with batches of" in done.stdout
+    assert int(done.stdout.split()[0]) == 1 and "Memory ran out on cpu; going on with batches of" in done.stdout
+
+
+@pytest.mark.parametrize(("threads", "tiles", "pieces"), [(1, 5, [2, 2, 1]), (3, 7, [2, 2, 2, 1]), (4, 3, [1, 1, 1])])
+def test_threads_take_pieces_of_their_own(parts, monkeypatch, threads, tiles, pieces):
+    engine, alone = OnnxEngine(*parts, threads=threads), OnnxEngine(*parts, threads=1, batch_size=1)
+    taken, usual, names = [], engine._run, set()
+
+    def run(x):
+        taken.append(len(x))
+        names.add(threading.current_thread().name)
+        return usual(x)
+
+    monkeypatch.setattr(engine, "_run", run)
+    given = np.random.default_rng(0).normal(-800, 200, (tiles, 1, 64, 64))
+    np.testing.assert_allclose(engine.predict(given), alone.predict(given), atol=1e-6)
+    assert sorted(taken, reverse=True) == pieces
+    assert (threading.current_thread().name in names) == (threads == 1)
