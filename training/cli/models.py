@@ -58,7 +58,7 @@ def _say_figures(card: Card) -> None:
 
 def _say_int8(card: Card) -> None:
     if card.quantisation is None:
-        typer.echo("int8: no; without ONNX Runtime or validation patients it is not tried, else it lost too much")
+        typer.echo("int8: no; it lost too much, or was not tried (no ONNX Runtime, VNNI or validation patients)")
         return
     figures = card.quantisation["validation"]
     typer.echo(f"int8: iou_pos of the validation patients {figures['int8']}, in float32 {figures['float32']}")
