@@ -5,11 +5,12 @@
 
 The shipped models and `model-2` of full width with made-up weights, on the CPU, in batches of 1 and 16 tiles (full
 width: 1) with one thread and with all cores. "torch" is the engine of the library, folded and channels last; "eager" is
-the network as it was trained; "int8" is ONNX Runtime with convolutions in whole numbers of 8 bits, all others are in
-float32. Tiles of 128 x 128 pixels are noise with a bright disc: what is in a tile does not change its time. Each figure
-comes from a process of its own, is the smallest of the repeats after a first one, and counts the network alone; the
-difference is the largest of the probabilities from those of "eager". The CT is not used: it is taken so that all
-benchmarks can be called alike.
+the network as it was trained; "int8" is ONNX Runtime with convolutions in whole numbers of 8 bits (its ranges are
+measured while it is loaded, by PyTorch: load time and memory are those of that); all others are in float32. A single
+tile is computed by one thread with ONNX Runtime. Tiles of 128 x 128 pixels are noise with a bright disc: what is in a
+tile does not change its time. Each figure comes from a process of its own, is the smallest of the repeats after a first
+one, and counts the network alone; the difference is the largest of the probabilities from those of "eager". The CT is
+not used: it is taken so that all benchmarks can be called alike.
 """
 
 from __future__ import annotations

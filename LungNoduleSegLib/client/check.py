@@ -9,7 +9,6 @@ from typing import Any
 from LungNoduleSegLib.client.interpreter import Interpreter
 from LungNoduleSegLib.client.requirements import ENGINES, title
 from LungNoduleSegLib.client.run import Run
-from LungNoduleSegLib.inference.engines.cores import has_int8_units, has_tile_units
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,7 @@ class InstallationReport:
                 f"{f' with {title(self.engine)}' if self.engine else ''}: "
                 f"{self.seconds_a_tile_batch:.2g} s for {self.tiles_a_batch} tiles."
             )
-            slower = self.precision == "float32" or (has_int8_units() and not has_tile_units())
-            if self.device == "cpu" and self.onnxruntime is None and slower:
+            if self.device == "cpu" and self.onnxruntime is None and self.precision == "float32":
                 said.append("With the package onnxruntime (some 30 MB) it would be faster.")
         return [*said, *filter(None, [self.problem])]
 

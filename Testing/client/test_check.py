@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from LungNoduleSegLib.client import check as check_module
 from LungNoduleSegLib.client import probe as probe_module
 from LungNoduleSegLib.client.check import DeviceReport, InstallationReport, start_check
 from LungNoduleSegLib.client.probe import _devices, probe
@@ -68,15 +67,11 @@ def test_one_engine_is_enough(tiny, monkeypatch):
         monkeypatch.setattr(
             probe_module.importlib.util, "find_spec", lambda name, a=absent: None if name == a else usual(name)
         )
-        monkeypatch.setattr(check_module, "has_tile_units", lambda: False)
         report = found(model="tiny", device="cpu", threads=1)
         assert report.missing == () and report.ok and report.engine == there, report.sentences()
         assert getattr(report, absent) is None and getattr(report, there) and report.packages[absent] is None
         advice = "With the package onnxruntime (some 30 MB) it would be faster."
-        for units in (False, True):
-            monkeypatch.setattr(check_module, "has_int8_units", lambda units=units: units)
-            slower = there == "torch" and (units or report.precision == "float32")
-            assert (advice in report.sentences()) == slower
+        assert (advice in report.sentences()) == (there == "torch" and report.precision == "float32")
         assert report.threads >= 1 and any(f"{report.threads} thread" in sentence for sentence in report.sentences())
 
 

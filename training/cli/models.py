@@ -70,7 +70,7 @@ def quantise(
     data: Data = None,
     cache: Cache = None,
 ) -> None:
-    """Ranges for whole numbers of 8 bits, which CPUs with VNNI compute twice as fast; `export` does it too."""
+    """Ranges for whole numbers of 8 bits, which CPUs with VNNI compute faster; `export` does it too."""
     from training.publish.quantise import quantise as measure
 
     _say_int8(measure(name, folder, Sources.find(data, cache)))

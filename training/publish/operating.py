@@ -74,7 +74,9 @@ def plain_scoring(name: str, folder: Path) -> tuple[Card, Segmenter]:
         The catalog has other weights of this name.
     """
     card, entry = shipped(name, folder)
-    return card, Segmenter(engine_of(card, load_state(entry)), with_operating_points(card, None, []))
+    # Not in int8, in which nothing of a card is measured.
+    engine = engine_of(replace(card, quantisation=None), load_state(entry))
+    return card, Segmenter(engine, with_operating_points(card, None, []))
 
 
 def judged_candidates(segmenter: Segmenter, sources: Sources, most: int = 0) -> tuple[list[JudgedScan], str]:

@@ -74,7 +74,7 @@ class BatchEngine(ABC):
     @property
     @abstractmethod
     def precision(self) -> str:
-        """Number format of the arithmetic: "float32", "bfloat16" or "float16"."""
+        """Number format of the arithmetic: "float32", "bfloat16", "float16" or "int8"."""
 
     @property
     @abstractmethod

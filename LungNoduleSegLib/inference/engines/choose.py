@@ -1,4 +1,4 @@
-"""Which engine computes: PyTorch on a GPU or where the CPU's own bfloat16 is fastest, ONNX Runtime on other CPUs."""
+"""Which engine computes: PyTorch on a GPU or where a CPU's bfloat16 is fastest, else ONNX Runtime, if it can in int8."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def make_engine(
 
     without_onnx = reason_not_loaded("onnxruntime")
     warnings: list[str] = []
-    # int8 takes about half of float32's time, less than bfloat16 without AMX.
+    # int8 takes half to two thirds of float32's time a tile, less than bfloat16 without AMX.
     whole = precision == "auto" and bool(ranges) and has_int8_units() and not has_tile_units()
     half = precision == "auto" and (not whole or bool(without_onnx)) and may_have_half_units()
     # Only then is torch imported, which takes seconds and some 200 MB.

