@@ -1,4 +1,4 @@
-"""Which engine computes: PyTorch on a GPU or where a CPU's bfloat16 is fastest, else ONNX Runtime, if it can in int8."""
+"""Which engine computes: PyTorch on a GPU or where bfloat16 is fastest, else ONNX Runtime in int8 or float32."""
 
 from __future__ import annotations
 
