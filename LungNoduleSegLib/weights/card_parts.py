@@ -1,4 +1,4 @@
-"""What each part of a card must be; every error names the key, the value and what was expected."""
+"""What each part of a card must be: each check raises WeightsError with the key, the value and what was expected."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def check_architecture(data: object) -> None:
 
 
 def check_preprocessing(data: object, architecture: Mapping[str, Any]) -> None:
+    """Normalisation, HU in order, and tiles that are those of the architecture."""
     data, at = checks.mapping(data, "preprocessing"), "preprocessing."
     normalisation = checks.mapping(checks.key(data, "normalisation", at), f"{at}normalisation")
     checks.text(checks.key(normalisation, "method", f"{at}normalisation."), f"{at}normalisation.method")
@@ -38,6 +39,7 @@ def check_preprocessing(data: object, architecture: Mapping[str, Any]) -> None:
 
 
 def check_postprocessing(data: object) -> None:
+    """Thresholds and views within their ranges; a scorer that is an object, or null."""
     data, at = checks.mapping(data, "postprocessing"), "postprocessing."
     checks.number(checks.key(data, "mask_threshold", at), f"{at}mask_threshold", low=0, high=1)
     if not 1 <= checks.integer(data.get("crop_views", 1), f"{at}crop_views", least=1) <= 8:
@@ -55,6 +57,7 @@ def check_postprocessing(data: object) -> None:
 
 
 def check_training(data: object, *, trained: bool) -> None:
+    """Text, split, and series that are in one part only; a model with weights names those that it was trained on."""
     data, at = checks.mapping(data, "training"), "training."
     checks.text(checks.key(data, "data", at), f"{at}data", empty=not trained)
     checks.mapping(checks.key(data, "split", at), f"{at}split")
@@ -70,6 +73,7 @@ def check_training(data: object, *, trained: bool) -> None:
 
 
 def check_metrics(data: object) -> None:
+    """Finite values inside their intervals, and reliability bins that fit together."""
     for part, metrics in checks.mapping(data, "metrics").items():
         for name, metric in checks.mapping(metrics, f"metrics.{part}").items():
             at = f"metrics.{part}.{name}"
@@ -81,10 +85,10 @@ def check_metrics(data: object) -> None:
                 checks.number(checks.key(metric, "high", f"{at}."), f"{at}.high")
                 checks.number(value, f"{at}.value", low=low, high=metric["high"])
             if "bins" in metric:
-                check_bins(metric["bins"], f"{at}.bins")
+                _check_bins(metric["bins"], f"{at}.bins")
 
 
-def check_bins(data: object, at: str) -> None:
+def _check_bins(data: object, at: str) -> None:
     """Reliability bins: raw counts, and the rates of those that are not empty."""
     data = checks.mapping(data, at)
     counts = checks.sequence(checks.key(data, "counts", f"{at}."), f"{at}.counts")
@@ -105,6 +109,7 @@ def check_bins(data: object, at: str) -> None:
 
 
 def check_operating_points(data: object) -> None:
+    """Names that are there once, thresholds 0..1, one default."""
     points = checks.sequence(data, "operating_points")
     names = []
     for index, point in enumerate(points):
@@ -122,6 +127,7 @@ def check_operating_points(data: object) -> None:
 
 
 def check_quantisation(data: object) -> None:
+    """Four finite numbers a convolution: low and high of its input, low and high of its output."""
     at = "quantisation.ranges"
     ranges = checks.mapping(checks.key(checks.mapping(data, "quantisation"), "ranges", "quantisation."), at)
     for name, values in ranges.items():
@@ -132,6 +138,7 @@ def check_quantisation(data: object) -> None:
 
 
 def check_file(card: Card) -> None:
+    """A plain file name with hash and size, or none of the three."""
     if card.url is not None:
         checks.matching(card.url, "url", r"(https?|file)://\S+", "an http, https or file address")
     if card.how_to_get is not None:
