@@ -48,6 +48,10 @@ class Sources:
         """Folder of a training run."""
         return self.cache / "runs" / name
 
+    def reduction(self, name: str) -> Path:
+        """Folder of a false-positive reduction."""
+        return self.cache / "reductions" / name
+
     @property
     def prepared(self) -> bool:
         """Whether ``python -m training prepare`` has filled the cache."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.features import shape_features, view_features
 from LungNoduleSegLib.inference.grow import Grown, SlabCache, cut, enlarged, grow
 from LungNoduleSegLib.inference.monitor import Monitor
+from LungNoduleSegLib.inference.reduction import Reduction
 from LungNoduleSegLib.inference.regions import centroid
-from LungNoduleSegLib.inference.scorer import CandidateScorer, plain_score, score
+from LungNoduleSegLib.inference.scorer import LEAST_REDUCED, STACK, CandidateScorer, plain_score, score
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.slab import SINGLE_TILE_PX, Slab, joined, predict_views
 from LungNoduleSegLib.inference.views import PLAIN, VIEWS, View
@@ -180,3 +182,14 @@ def as_candidate(
         diameter_mm=features["diameter_mm"],
         features=features,
     )
+
+
+def reduced(ct: CT, candidate: Candidate, scorer: CandidateScorer | None, reduction: Reduction | None) -> Candidate:
+    """The candidate scored once more, with what the false-positive reduction says of it.
+
+    It is not asked where the scorer alone is sure that it is nothing.
+    """
+    if reduction is None or (scorer is not None and scorer(candidate.features) < LEAST_REDUCED):
+        return candidate
+    features = {**candidate.features, STACK: reduction(ct, candidate.offset_kji, candidate.mask)}
+    return replace(candidate, probability=score(features, scorer), features=features)

@@ -13,6 +13,12 @@ from LungNoduleSegLib.inference.features import FEATURES
 FULL_SIZE_MM = 12.0
 """From this diameter on size adds nothing to the plain score."""
 
+STACK = "stack"
+"""Name of the feature that the false-positive reduction gives: its logit. Absent where it was not asked."""
+
+LEAST_REDUCED = 0.02
+"""Probability by the fitted scorer alone below which the false-positive reduction is not asked."""
+
 LIMIT = 6.0
 """Standard deviations at which a feature is cut off: nothing in a scan like no other may decide alone."""
 
@@ -68,9 +74,13 @@ class CandidateScorer:
 
     def __call__(self, features: Mapping[str, float]) -> float:
         """Probability 0..1 that a candidate with these features is a nodule."""
+        return _probability(self.logit(features))
+
+    def logit(self, features: Mapping[str, float]) -> float:
+        """Logarithm of the odds of that."""
         values = np.array([features[name] for name in self.features])
         standard = np.clip((values - self.mean) / self.scale, -LIMIT, LIMIT)
-        return float(1.0 / (1.0 + np.exp(-(standard @ np.array(self.coefficients) + self.intercept))))
+        return float(standard @ np.array(self.coefficients) + self.intercept)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, for a model card."""
@@ -89,5 +99,17 @@ class CandidateScorer:
 
 
 def score(features: Mapping[str, float], scorer: CandidateScorer | None) -> float:
-    """With the fitted scorer if there is one, else :func:`plain_score`."""
-    return plain_score(features) if scorer is None else scorer(features)
+    """With the fitted scorer if there is one, else :func:`plain_score`.
+
+    Where the false-positive reduction looked at the candidate, the mean of its logit and the scorer's is what counts.
+    """
+    if scorer is None:
+        return plain_score(features)
+    alone = scorer(features)
+    if STACK not in features or alone < LEAST_REDUCED:
+        return alone
+    return _probability((scorer.logit(features) + features[STACK]) / 2)
+
+
+def _probability(logit: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-logit)))

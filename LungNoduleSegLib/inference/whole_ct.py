@@ -14,7 +14,8 @@ from LungNoduleSegLib.inference.candidate import Candidate, share_inside, withou
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Cancel, Clock, Monitor, Progress
 from LungNoduleSegLib.inference.orientation import axial_view
-from LungNoduleSegLib.inference.rescore import as_candidate, resegment
+from LungNoduleSegLib.inference.reduction import Reduction
+from LungNoduleSegLib.inference.rescore import as_candidate, reduced, resegment
 from LungNoduleSegLib.inference.scales import Place, look, scales
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
@@ -65,6 +66,7 @@ def search(
     lung: NDArray[np.bool_] | None = None,
     roi: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None,
     scorer: CandidateScorer | None = None,
+    reduction: Reduction | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
     uncertainty: bool = False,
@@ -79,6 +81,8 @@ def search(
         Two corners of a box in RAS mm; only what lies inside is searched.
     scorer
         Turns features into the probability of a candidate; without it the plain score is used.
+    reduction
+        Looks at each candidate once more; its opinion weighs as much as the scorer's.
     progress, cancel
         ``progress(fraction, message)``; ``cancel()`` true raises :class:`Cancelled` before the next batch.
     uncertainty
@@ -126,7 +130,8 @@ def search(
         candidate = as_candidate(ct_axial, grown, component, scorer)
         if candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung_axial):
             candidates.append(candidate)
-    candidates = without_doubles(candidates)
+    candidates = [reduced(ct_axial, c, scorer, reduction) for c in without_doubles(candidates)]
+    candidates.sort(key=lambda c: (-c.probability, c.offset_kji))
     clock.lap("candidates")
     if not turned.same:
         candidates = [_turned_back(c, turned.box_back) for c in candidates]

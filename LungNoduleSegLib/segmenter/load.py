@@ -47,12 +47,14 @@ def load_segmenter(
     InputError
         A device or an engine that is unknown, does not work or is not installed.
     """
-    from LungNoduleSegLib.weights import find, load_state
+    from LungNoduleSegLib.inference.reduction import reduction_of
+    from LungNoduleSegLib.weights import find, load_parts
 
     entry = find(model)
-    state = load_state(entry)
+    state, second = load_parts(entry)
+    reduction = reduction_of(entry.card.postprocessing.get("reduction"), second)
     made = engine_of(entry.card, state, device=device, precision=precision, threads=threads, engine=engine)
-    return Segmenter(made, entry.card)
+    return Segmenter(made, entry.card, reduction=reduction)
 
 
 def engine_of(card: Card, state: dict[str, Any], **options: Any) -> BatchEngine:

@@ -20,8 +20,9 @@ from LungNoduleSegLib.inference.click import ClickSettings, SeedRegion, Voxel, c
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Cancel, Monitor, Progress
 from LungNoduleSegLib.inference.orientation import AxialView, axial_view
+from LungNoduleSegLib.inference.reduction import Reduction
 from LungNoduleSegLib.inference.regions import centroid, equivalent_diameter
-from LungNoduleSegLib.inference.rescore import as_candidate
+from LungNoduleSegLib.inference.rescore import as_candidate, reduced
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.whole_ct import search
@@ -56,6 +57,8 @@ class Segmenter:
         Card of the model; None for an engine of one's own.
     settings, click_settings, scorer
         Defaults come from the card.
+    reduction
+        The false-positive reduction that the card describes, with its weights; None for none.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Segmenter:
         settings: SearchSettings | None = None,
         click_settings: ClickSettings | None = None,
         scorer: CandidateScorer | None = None,
+        reduction: Reduction | None = None,
     ):
         self.engine = engine
         self.card = card
@@ -78,6 +82,7 @@ class Segmenter:
         )
         fitted = after.get("candidate_scorer")
         self.scorer = scorer or (None if fitted is None else CandidateScorer.from_dict(fitted))
+        self.reduction = reduction
         self._views: WeakKeyDictionary[CT, AxialView] = WeakKeyDictionary()
         self._seeds: WeakKeyDictionary[CT, OrderedDict[Voxel, SeedRegion]] = WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -184,6 +189,7 @@ class Segmenter:
             lung=lung_mask,
             roi=roi,
             scorer=self.scorer,
+            reduction=self.reduction,
             progress=progress,
             cancel=cancel,
             uncertainty=uncertainty,
@@ -344,6 +350,7 @@ class Segmenter:
     def _candidate(self, view: AxialView, whole: SeedRegion) -> Candidate:
         if whole.grown is not None:
             scored = as_candidate(view.ct, whole.grown, None, self.scorer)
+            scored = reduced(view.ct, scored, self.scorer, self.reduction)
             probability, features = scored.probability, dict(scored.features)
         else:
             probability, features = float(whole.probability[whole.mask].mean()), {}

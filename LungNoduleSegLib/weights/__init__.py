@@ -7,7 +7,7 @@ from LungNoduleSegLib.weights.card import SCHEMA, Card, trained_on
 from LungNoduleSegLib.weights.catalog import Catalog, CatalogEntry, find, models, scan
 from LungNoduleSegLib.weights.download import download
 from LungNoduleSegLib.weights.locations import shipped_folder, user_folder
-from LungNoduleSegLib.weights.state import load_state, save_weights
+from LungNoduleSegLib.weights.state import load_parts, load_state, save_weights
 from LungNoduleSegLib.weights.store import clear, import_file, remove
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "download",
     "find",
     "import_file",
+    "load_parts",
     "load_state",
     "models",
     "remove",

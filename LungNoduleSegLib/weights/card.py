@@ -47,8 +47,9 @@ class Card:
     postprocessing
         ``mask_threshold`` (0..1) and ``candidate_scorer`` (coefficients, or None); optional ``crop_views`` (mirrored
         and turned views that are averaged for a crop), ``crop_zooms`` (magnifications at which they are),
-        ``coarse_pixel_mm`` (larger pixels at which a whole CT is searched too; 0: none; absent: the program's own) and
-        ``crop_logit_offset``.
+        ``coarse_pixel_mm`` (larger pixels at which a whole CT is searched too; 0: none; absent: the program's own),
+        ``crop_logit_offset`` and ``reduction`` (layers of the false-positive reduction, whose weights lie in the same
+        file; None or absent: the model has none, or what it was chosen with had none).
     training
         ``data`` (text), ``series`` with every ``train`` and ``validation`` SeriesInstanceUID, ``split``, and more.
     metrics

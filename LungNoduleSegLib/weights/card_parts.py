@@ -39,7 +39,7 @@ def check_preprocessing(data: object, architecture: Mapping[str, Any]) -> None:
 
 
 def check_postprocessing(data: object) -> None:
-    """Thresholds and views within their ranges; a scorer that is an object, or null."""
+    """Thresholds and views within their ranges; a scorer and a reduction that are objects, or null."""
     data, at = checks.mapping(data, "postprocessing"), "postprocessing."
     checks.number(checks.key(data, "mask_threshold", at), f"{at}mask_threshold", low=0, high=1)
     if not 1 <= checks.integer(data.get("crop_views", 1), f"{at}crop_views", least=1) <= 8:
@@ -54,6 +54,14 @@ def check_postprocessing(data: object) -> None:
     scorer = checks.key(data, "candidate_scorer", at)
     if scorer is not None:
         checks.mapping(scorer, f"{at}candidate_scorer")
+    if data.get("reduction") is not None:
+        reduction = checks.mapping(data["reduction"], f"{at}reduction")
+        for name, least in (("strides", 1), ("paddings", 0)):
+            for row in checks.sequence(checks.key(reduction, name, f"{at}reduction."), f"{at}reduction.{name}"):
+                if len(checks.sequence(row, f"{at}reduction.{name}")) != 3:
+                    checks.refuse(f"{at}reduction.{name}", "three numbers a layer", list(row))
+                for value in row:
+                    checks.integer(value, f"{at}reduction.{name}", least=least)
 
 
 def check_training(data: object, *, trained: bool) -> None:

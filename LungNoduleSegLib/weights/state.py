@@ -18,15 +18,24 @@ from LungNoduleSegLib.weights.files import write_atomically
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """Last parts of the names of what a batch norm keeps beside its parameters."""
 
+REDUCTION = "reduction."
+"""How the names of the false-positive reduction's weights begin; they do not count as the card's parameters."""
+
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 def load_state(entry: CatalogEntry) -> dict[str, np.ndarray]:
+    """The first of `load_parts`: the weights of the segmentation network."""
+    return load_parts(entry)[0]
+
+
+def load_parts(entry: CatalogEntry) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The weights of a model, checked before they are parsed.
 
     Returns
     -------
-    Name -> array: float32 for what was stored as float16 or float32, integers as they were.
+    Those of the segmentation network, and those of the false-positive reduction (none where the file has none), each
+    name -> array: float32 for what was stored as float16 or float32, integers as they were.
 
     Raises
     ------
@@ -51,10 +60,14 @@ def load_state(entry: CatalogEntry) -> dict[str, np.ndarray]:
     if digest != card.sha256:
         finding = f"the file is damaged or not the one of its card: SHA-256 {digest}, and the card says {card.sha256}"
         raise WeightsError(finding, path=entry.path, remedy=remedy)
-    return _parse(raw, card, entry.path)
+    arrays = _parse(raw, card, entry.path)
+    second = {n.removeprefix(REDUCTION): arrays.pop(n) for n in list(arrays) if n.startswith(REDUCTION)}
+    return arrays, second
 
 
-def save_weights(folder: str | PathLike[str], card: Card, state: Mapping[str, Any]) -> Card:
+def save_weights(
+    folder: str | PathLike[str], card: Card, state: Mapping[str, Any], reduction: Mapping[str, Any] | None = None
+) -> Card:
     """Write weights as float16 safetensors and their card beside them, each complete or not at all.
 
     Parameters
@@ -67,6 +80,8 @@ def save_weights(folder: str | PathLike[str], card: Card, state: Mapping[str, An
     state
         Name -> array of the network's state (arrays, or CPU tensors that numpy reads). Floating point is stored as
         float16, and as float32 where float16 would overflow; integers stay as they are.
+    reduction
+        The same of the false-positive reduction, which the card then describes.
 
     Returns
     -------
@@ -81,6 +96,7 @@ def save_weights(folder: str | PathLike[str], card: Card, state: Mapping[str, An
 
     folder = Path(folder)
     arrays = {name: _stored(name, value) for name, value in state.items()}
+    arrays |= {f"{REDUCTION}{name}": _stored(name, value) for name, value in (reduction or {}).items()}
     _check_count(arrays, card, folder)
     # One key only: several would come out in a random order, and the hash with them.
     raw = safetensors.numpy.save(arrays, metadata={"model": f"{card.name} {card.version}"})
@@ -131,10 +147,15 @@ def _parse(raw: bytes, card: Card, path: Path) -> dict[str, np.ndarray]:
 
 
 def _check_count(arrays: Mapping[str, np.ndarray], card: Card, path: Path) -> None:
-    count = sum(array.size for name, array in arrays.items() if name.rsplit(".", 1)[-1] not in BUFFERS)
+    own = (array for name, array in arrays.items() if not name.startswith(REDUCTION) and not _is_buffer(name))
+    count = sum(array.size for array in own)
     if count != card.parameters:
         raise WeightsError(
             f"the weights hold {count} parameters, and the card of {card.name} says {card.parameters}",
             path=path,
             remedy="They do not fit this architecture: take the card that belongs to the weights.",
         )
+
+
+def _is_buffer(name: str) -> bool:
+    return name.rsplit(".", 1)[-1] in BUFFERS

@@ -13,7 +13,7 @@ import pytest
 import safetensors.numpy
 
 from LungNoduleSegLib.errors import WeightsError
-from LungNoduleSegLib.weights import Card, find, load_state, save_weights
+from LungNoduleSegLib.weights import Card, find, load_parts, load_state, save_weights
 from LungNoduleSegLib.weights.catalog import entry_of
 from LungNoduleSegLib.weights.state import as_loaded
 from Testing.weights.samples import card_data, make_model, tiny_state
@@ -41,6 +41,17 @@ def test_round_trip_is_float16_on_disk_and_float32_in_memory(tmp_path: Path):
     raw = (tmp_path / card.file).read_bytes()
     assert (card.size_bytes, card.sha256) == (len(raw), hashlib.sha256(raw).hexdigest())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.json", "tiny.safetensors"]
+
+
+def test_a_false_positive_reduction_lies_in_the_same_file(tmp_path: Path):
+    second = {"head.bias": np.array([0.5], np.float32), "head.weight": np.array([2.0, 3.0], np.float32)}
+    save_weights(tmp_path, Card.from_dict(card_data()), tiny_state(), second)
+    network, reduction = load_parts(entry_in(tmp_path))
+    assert set(network) == set(tiny_state()) == set(load_state(entry_in(tmp_path)))
+    assert {n: v.tolist() for n, v in reduction.items()} == {"head.bias": [0.5], "head.weight": [2.0, 3.0]}
+    assert all(v.dtype == np.float32 for v in reduction.values())
+    make_model(tmp_path / "plain")
+    assert load_parts(entry_in(tmp_path / "plain"))[1] == {}
 
 
 def test_same_weights_give_the_same_file(tmp_path: Path):

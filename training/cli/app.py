@@ -7,7 +7,7 @@ import sys
 import typer
 
 from LungNoduleSegLib.errors import LungNoduleSegError
-from training.cli import data, evaluate, facts, folds, models, page, report, runs, study
+from training.cli import data, evaluate, facts, folds, models, page, reduction, report, runs, study
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Train the networks on LIDC-IDRI.")
 for command in (
@@ -25,6 +25,7 @@ for command in (
     page.page,
     evaluate.evaluate,
     folds.folds,
+    reduction.reduce,
     study.study,
     report.report,
     report.cases,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +18,10 @@ def folds(
     output: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("evaluation-folds"),
     model: Annotated[str | None, typer.Option(help="Model whose card gets this scorer and its points.")] = None,
     folder: Annotated[Path, typer.Option(help="Folder of its weights and card.")] = Path("Resources/Weights"),
+    reduction: Annotated[
+        str | None, typer.Option(help="False-positive reduction of `reduce`; the model's weights get the one of all.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Version of the model from now on; default: as it was.")] = None,
     marks: Annotated[
         Path | None,
         typer.Option(help="Readers' marks without contour (.csv[.gz]); default: the source's table or XML files."),
@@ -28,6 +32,7 @@ def folds(
     """FROC, outlines and false positives on the scans that each of several runs left out; a scorer fitted on them."""
     from rich.console import Console
 
+    from LungNoduleSegLib.weights import load_state, save_weights
     from training.cli.evaluate import tables
     from training.evaluate.places import find_marks
     from training.evaluate.run import write_tables
@@ -36,10 +41,11 @@ def folds(
     from training.publish.operating import DEFAULT_POINT, FALSE_PER_SCAN, with_scorer
     from training.publish.scoring import operating_curve, operating_points
     from training.publish.shipped import shipped
+    from training.reduction.store import read_weights
 
     sources = Sources.find(data, cache)
-    card = None if model is None else shipped(model, folder)[0]
-    parts = folds_of(run, sources)
+    card, entry = (None, None) if model is None else shipped(model, folder)
+    parts = folds_of(run, sources, reduction)
     output.mkdir(parents=True, exist_ok=True)
     table_of_marks = find_marks(source, output, marks)
     scans = judge_folds(parts, source, table_of_marks, say=typer.echo)
@@ -49,6 +55,7 @@ def folds(
     records = fold_records(scans, scores, " and ".join(run), threshold, table_of_marks)
     about = {
         "model": asdict(records[0].settings),
+        "reduction": reduction,
         "runs": [{"run": f.run, "images": f.samples, "left_out": sorted(f.leave_out)} for f in parts],
         "source": source.name,
         "marks": None if table_of_marks is None else table_of_marks.name,
@@ -60,6 +67,14 @@ def folds(
     for table in tables(summary):
         console.print(table)
     if card is not None:
-        with_scorer(card, judged, scores, source_text(parts, scans)).write(folder / f"{card.name}.json")
+        card = replace(card, version=version or card.version)
+        about_points = source_text(parts, scans)
+        if reduction is None:
+            with_scorer(card, judged, scores, about_points).write(folder / f"{card.name}.json")
+        else:
+            assert entry is not None
+            layers, weights = read_weights(sources.reduction(reduction))
+            card = with_scorer(card, judged, scores, about_points, layers.to_dict())
+            save_weights(folder, card, load_state(entry), weights)
         typer.echo(f"written: {folder / f'{card.name}.json'}")
     typer.echo(f"written: {output}")

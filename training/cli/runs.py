@@ -28,6 +28,9 @@ def train(
     tile: Annotated[int, typer.Option(help="Window in pixels: 128, or 96 for the first part of a schedule.")] = 128,
     batch: Annotated[int, typer.Option(help="Images of a step, over all devices.")] = 16,
     width: Annotated[int | None, typer.Option(help="Channels at full resolution, instead of the member's own.")] = None,
+    slices: Annotated[
+        int | None, typer.Option(help="Neighbouring slices that it sees, an odd number, instead of the member's own.")
+    ] = None,
     normalisation: Annotated[str, typer.Option(help="percentile, zscore or minmax.")] = "percentile",
     learning_rate: Annotated[float, typer.Option()] = 1e-3,
     scan_share: Annotated[float, typer.Option(help="Share of a batch taken from complete scans.")] = 0.4,
@@ -85,9 +88,9 @@ def train(
         accumulate=accumulate, workers=workers, deterministic=deterministic, tensorboard=tensorboard,
     )  # fmt: skip
     config = run_config(
-        name, samples=samples, cooldown=cooldown, tile_px=tile, width=width, method=normalisation,
-        learning_rate=learning_rate, scan_share=scan_share, seed=seed, batch_size=batch,
-        mine_every=mine_every, validate_every=validate_every, patience=patience, protocol=protocol, engine=engine,
+        name, samples=samples, cooldown=cooldown, tile_px=tile, width=width, slices=slices, method=normalisation,
+        learning_rate=learning_rate, scan_share=scan_share, seed=seed, batch_size=batch, mine_every=mine_every,
+        validate_every=validate_every, patience=patience, protocol=protocol, engine=engine,
         leave_out=tuple(sorted(leave_out or ())),
         sampling={"cavity_share": cavity_share, "sharpness_share": sharpness_share, "shell_share": shell_share,
                   "mix_share": mix_share, "ends_share": ends_share, "thick_share": thick_share,

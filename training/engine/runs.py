@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from LungNoduleSegLib.errors import InputError
@@ -13,12 +14,21 @@ from training.engine.config import RunConfig
 CROP_PX = 128
 
 
-def network(name: str, width: int | None = None) -> NetworkConfig:
-    """A named member, or the same at another width. InputError for a name that no member has."""
+def network(name: str, width: int | None = None, slices: int | None = None) -> NetworkConfig:
+    """A named member, or the same at another width or with more or fewer neighbouring slices.
+
+    InputError for a name that no member has, and for a number of slices that has no middle one.
+    """
     if name not in MEMBERS:
         raise InputError(f"no network is called {name!r}", remedy=f"Choose one of: {', '.join(MEMBERS)}.")
     config = member(name)
-    return config if width is None else scaled(config, width)
+    if width is not None:
+        config = scaled(config, width)
+    if slices is None:
+        return config
+    if slices < 1 or slices % 2 == 0:
+        raise InputError(f"{slices} slices have no middle one", remedy="Give an odd number, such as 1, 3 or 5.")
+    return replace(config, input_slices=slices)
 
 
 def run_config(
@@ -28,6 +38,7 @@ def run_config(
     cooldown: int,
     tile_px: int = CROP_PX,
     width: int | None = None,
+    slices: int | None = None,
     method: str = "percentile",
     scan_share: float = 0.4,
     batch_size: int = 16,
@@ -43,7 +54,7 @@ def run_config(
     shift = 32 if tile_px == CROP_PX else 16
     smallest = 25.0 if method == "zscore" else 100.0  # HU: standard deviation, or range
     return RunConfig(
-        network=network(name, width),
+        network=network(name, width, slices),
         normalisation=Normalisation(method=method, min_range=smallest),
         sampling=SamplingConfig(
             tile_px=tile_px, shift_px=shift, scan_share=scan_share, batch_size=batch_size, **(sampling or {})

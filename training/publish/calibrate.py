@@ -33,9 +33,15 @@ def calibrate(
     Raises
     ------
     InputError
-        No crop of the validation patients with a nodule of more than 8 pixels, or other weights.
+        No crop of the validation patients with a nodule of more than 8 pixels, other weights, or candidates of a model
+        with a false-positive reduction.
     """
     card, segmenter = plain_scoring(name, folder)
+    if candidates and card.postprocessing.get("reduction") is not None:
+        raise InputError(
+            f"the scores of {name} are also those of a false-positive reduction, which has seen these candidates",
+            remedy="Judge them by folds: `python -m training folds --reduction`.",
+        )
     crops = sources.crops()
     for part in ("validation", "test") if test else ("validation",):
         index = positives(crops, part)

@@ -18,13 +18,15 @@ from training.evaluate.records import Record, Settings, marks_sha256, record_of
 from training.publish.origin import runs_before
 from training.publish.published import network_of_run
 from training.publish.scoring import JudgedScan, judge_candidates, two_fold_scores
+from training.reduction.store import reduction_without
 from training.sources import Sources
 
 POINTS_SOURCE = (
     "{scans} scans of {patients} training patients by {folds} folds: candidates of networks that had not seen them "
-    "({runs}), scored by a scorer that was fitted on the other folds; the network that ships saw all of these scans "
-    "and was trained for longer"
+    "({runs}), scored by a scorer that was fitted on the other folds{reduction}; the network that ships saw all of "
+    "these scans and was trained for longer"
 )
+REDUCTION_SOURCE = " and by a false-positive reduction that had not seen them"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,29 +49,43 @@ class FoldScan:
     seconds: float
 
 
-def folds_of(runs: Sequence[str], sources: Sources) -> list[Fold]:
+def folds_of(runs: Sequence[str], sources: Sources, reduction: str | None = None) -> list[Fold]:
     """The runs, which must leave out patients, none of them twice.
+
+    Parameters
+    ----------
+    reduction
+        Name of the false-positive reductions (`training.reduction`) of which each run gets the one that left out the
+        same patients.
 
     Raises
     ------
     InputError
-        Fewer than two runs, one that leaves nobody out, or a patient that two of them leave out.
+        Fewer than two runs, one that leaves nobody out, a patient that two of them leave out, or no reduction that left
+        them out.
     """
     if len(runs) < 2:
         raise InputError(f"{len(runs)} run given, and folds are two at least", remedy="Name them with --run.")
     folds: list[Fold] = []
     for run in runs:
-        network, published = network_of_run(sources.run(run))
-        leave_out = frozenset(published.run.get("leave_out", ()))
-        if not leave_out:
-            raise InputError("this run left no patient out", path=sources.run(run), remedy="Train with --leave-out.")
-        twice = leave_out & frozenset().union(*(f.leave_out for f in folds))
+        fold = fold_of(run, sources, reduction)
+        twice = fold.leave_out & frozenset().union(*(f.leave_out for f in folds))
         if twice:
             raise InputError(f"two of the runs left out {min(twice)}", path=sources.run(run), remedy="Name others.")
-        state = {name: value.numpy() for name, value in network.state_dict().items()}
-        segmenter = Segmenter(make_engine(published.network, state, published.normalisation))
-        folds.append(Fold(run, segmenter, leave_out, published.samples + _images_before(run, sources)))
+        folds.append(fold)
     return folds
+
+
+def fold_of(run: str, sources: Sources, reduction: str | None = None) -> Fold:
+    """One of them. InputError for a run that leaves nobody out."""
+    network, published = network_of_run(sources.run(run))
+    leave_out = frozenset(published.run.get("leave_out", ()))
+    if not leave_out:
+        raise InputError("this run left no patient out", path=sources.run(run), remedy="Train with --leave-out.")
+    second = None if reduction is None else reduction_without(sources.reduction(reduction), leave_out)
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    segmenter = Segmenter(make_engine(published.network, state, published.normalisation), reduction=second)
+    return Fold(run, segmenter, leave_out, published.samples + _images_before(run, sources))
 
 
 def _images_before(run: str, sources: Sources) -> int:
@@ -128,4 +144,5 @@ def source_text(folds: Sequence[Fold], scans: Sequence[FoldScan]) -> str:
     """Where operating points come from, as a card says it."""
     runs = ", ".join(f"{fold.run}, {fold.samples:,} images" for fold in folds)
     patients = len({scan.place.patient for scan in scans})
-    return POINTS_SOURCE.format(scans=len(scans), patients=patients, folds=len(folds), runs=runs)
+    reduced = REDUCTION_SOURCE if all(fold.segmenter.reduction for fold in folds) else ""
+    return POINTS_SOURCE.format(scans=len(scans), patients=patients, folds=len(folds), runs=runs, reduction=reduced)

@@ -107,7 +107,8 @@ def judged_candidates(segmenter: Segmenter, sources: Sources, most: int = 0) -> 
 def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 0) -> Card:
     """Fit the scorer of a model on the training scans and write it into its card.
 
-    With it go the operating points and the calibration of the scores. The scans are those of `judged_candidates`.
+    With it go the operating points and the calibration of the scores. The scans are those of `judged_candidates`. A
+    false-positive reduction is no longer used: it was trained on such scans, and these points hold without it.
 
     Raises
     ------
@@ -121,17 +122,24 @@ def set_operating_points(name: str, folder: Path, sources: Sources, most: int = 
     return card
 
 
-def with_scorer(card: Card, scans: list[JudgedScan], scores: list[np.ndarray], about: str) -> Card:
+def with_scorer(
+    card: Card,
+    scans: list[JudgedScan],
+    scores: list[np.ndarray],
+    about: str,
+    reduction: dict[str, Any] | None = None,
+) -> Card:
     """The card with a scorer fitted on all the scans, and with operating points and calibration by their ``scores``.
 
-    ``about`` says on what scans, and who had seen them.
+    ``about`` says on what scans, and who had seen them; ``reduction`` describes the false-positive reduction that had
+    its say in the scores.
     """
     curve = operating_curve(scans, scores)
     points = operating_points(curve, FALSE_PER_SCAN)
     for point in points:
         point["default"] = point["name"] == DEFAULT_POINT
         point["source"] = about
-    card = with_operating_points(card, fit_scorer(scans).to_dict(), points)
+    card = with_operating_points(card, fit_scorer(scans).to_dict(), points, reduction)
     reliability = candidate_reliability(scans, scores, about)
     metrics = {**card.to_dict()["metrics"], **({"candidates": {"calibration": reliability}} if reliability else {})}
     return replace(card, metrics=metrics)

@@ -176,7 +176,9 @@ def _log(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def with_operating_points(card: Card, scorer: dict[str, Any] | None, points: list[dict[str, Any]]) -> Card:
-    """The same card with a candidate scorer and operating points."""
-    post = {**card.to_dict()["postprocessing"], "candidate_scorer": scorer}
+def with_operating_points(
+    card: Card, scorer: dict[str, Any] | None, points: list[dict[str, Any]], reduction: dict[str, Any] | None = None
+) -> Card:
+    """The same card with a candidate scorer, operating points, and the false-positive reduction that they hold for."""
+    post = {**card.to_dict()["postprocessing"], "candidate_scorer": scorer, "reduction": reduction}
     return replace(card, postprocessing=post, operating_points=tuple(points))

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.candidate import Candidate
-from LungNoduleSegLib.inference.scorer import CandidateScorer
+from LungNoduleSegLib.inference.scorer import CandidateScorer, score
 from training.evaluate.whole_scans import RELEVANT_READERS, Truth, near_mark
 
 SCORER_FEATURES = ("view_mean", "view_low", "diameter_mm", "elongation", "attached", "contrast_hu", "lung_share")
@@ -104,6 +104,8 @@ def two_fold_scores(
 ) -> list[np.ndarray]:
     """Scores of each scan's candidates by a scorer that was fitted on the scans of the other folds.
 
+    Where a false-positive reduction looked at the candidates, it has its say as in use.
+
     Parameters
     ----------
     folds
@@ -114,7 +116,7 @@ def two_fold_scores(
         fold: fit_scorer([scan for scan, other in zip(scans, numbers) if other != fold], features)
         for fold in set(numbers)
     }
-    return [np.array([fitted[n](c.features) for c in scan.candidates]) for scan, n in zip(scans, numbers)]
+    return [np.array([score(c.features, fitted[n]) for c in scan.candidates]) for scan, n in zip(scans, numbers)]
 
 
 def operating_curve(scans: list[JudgedScan], scores: list[np.ndarray]) -> list[dict[str, float | int]]:

@@ -125,7 +125,10 @@ def test_baselines_go_the_same_way():
 
 def test_named_runs():
     config = run_config("model-2-compact", samples=10, cooldown=5, method="zscore", width=8, patience=3)
-    assert config.network.widths[0] == 8
+    assert config.network.widths[0] == 8 and config.network.input_slices == 3
+    assert run_config("model-2-compact", samples=10, cooldown=5, slices=5).network.input_slices == 5
+    with pytest.raises(InputError, match="4 slices have no middle one"):
+        run_config("model-2-compact", samples=10, cooldown=5, slices=4)
     assert config.normalisation.min_range == 25
     assert config.patience == 3
     for wrong, finding in ((("model-3", {}), "model-3"), (("model-1", {"method": "rank"}), "rank")):

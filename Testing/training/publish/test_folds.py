@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.reduction import Reduction, reduction_of
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.segmenter.segmenter import Segmenter
-from LungNoduleSegLib.weights import Card
+from LungNoduleSegLib.weights import Card, find, load_parts, load_state
+from LungNoduleSegLib.weights.catalog import entry_of
 from Testing.inference.phantom import OracleEngine, ball_mask, thorax
 from training.cli.app import app
 from training.evaluate.places import Found, Place
@@ -21,6 +25,8 @@ from training.lidc.consensus import ConsensusNodule
 from training.publish import folds as folds_module
 from training.publish.folds import Fold, fold_records, fold_scores, folds_of, judge_folds, source_text
 from training.publish.scoring import SCORER_FEATURES
+from training.reduction.network import ReductionNetwork, folded
+from training.reduction.store import write_about, write_reduction
 from training.sources import Sources
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -128,7 +134,7 @@ def test_runs_that_are_no_folds(monkeypatch, tmp_path):
 
 def test_the_command_writes_tables_and_the_card(folds, monkeypatch, tmp_path):
     card = Card.read(ROOT / "Resources" / "Weights" / "model-2-compact.json")
-    monkeypatch.setattr(folds_module, "folds_of", lambda runs, sources: folds)
+    monkeypatch.setattr(folds_module, "folds_of", lambda runs, sources, reduction: folds)
     monkeypatch.setattr("training.publish.shipped.shipped", lambda name, folder: (card, None))
     (tmp_path / "lidc_marks.csv").write_text("patient\n")
     arguments = ["folds", str(tmp_path), "--run", "fold-a", "--run", "fold-b", "--output", str(tmp_path / "out")]
@@ -143,3 +149,46 @@ def test_the_command_writes_tables_and_the_card(folds, monkeypatch, tmp_path):
     assert all("had not seen them (fold-a, 1,000 images" in p["source"] for p in written.operating_points)
     assert written.metrics["candidates"]["calibration"]["nodules"] == 4
     assert written.metrics["test"] == card.metrics["test"]
+
+
+class Likes:
+    """A reduction that likes the nodule, which lies before the vessel, and not the vessel."""
+
+    def __call__(self, ct, offset_kji, mask):
+        return 5.0 if offset_kji[0] < 12 else -5.0
+
+
+def test_the_command_puts_the_reduction_into_the_weights(folds, monkeypatch, tmp_path):
+    weights_folder = ROOT / "Resources" / "Weights"
+    card = replace(Card.read(weights_folder / "model-2-compact.json"), file="model-2-compact.safetensors")
+    entry = find("model-2-compact")
+    for fold in folds:
+        fold.segmenter.reduction = Likes()
+    torch.manual_seed(0)
+    network = ReductionNetwork(4).eval()
+    sources = Sources(tmp_path, tmp_path)
+    write_reduction(sources.reduction("r") / "all.safetensors", folded(network))
+    write_about(sources.reduction("r"), {"layers": network.config.to_dict(), "networks": {"all.safetensors": []}})
+    monkeypatch.setattr(folds_module, "folds_of", lambda runs, sources, reduction: folds)
+    monkeypatch.setattr("training.publish.shipped.shipped", lambda name, folder: (card, entry))
+    (tmp_path / "lidc_marks.csv").write_text("patient\n")
+    arguments = ["folds", str(tmp_path), "--run", "fold-a", "--run", "fold-b", "--output", str(tmp_path / "out")]
+    arguments += ["--model", card.name, "--folder", str(tmp_path), "--data", str(tmp_path), "--cache", str(tmp_path)]
+    done = CliRunner().invoke(app, [*arguments, "--reduction", "r", "--version", "9.0"])
+    assert done.exit_code == 0, done.output
+    path = tmp_path / f"{card.name}.json"
+    written = Card.read(path)
+    assert written.version == "9.0" and "by a false-positive reduction" in written.operating_points[0]["source"]
+    network_state, second = load_parts(entry_of(written, path, shipped=False))
+    before = load_state(entry)
+    assert all(np.array_equal(network_state[name], before[name]) for name in before)
+    stack = np.random.default_rng(0).normal(size=(5, 64, 64)).astype(np.float32)
+    shipped = reduction_of(written.postprocessing["reduction"], second)
+    plain = Reduction(network.config, folded(network))
+    assert shipped.of_stack(stack) == pytest.approx(plain.of_stack(stack), rel=0.01)  # rounded to float16
+    # Judged without one again, the card no longer uses it.
+    for fold in folds:
+        fold.segmenter.reduction = None
+    monkeypatch.setattr("training.publish.shipped.shipped", lambda name, folder: (written, entry))
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert Card.read(path).postprocessing["reduction"] is None

@@ -1,0 +1,72 @@
+"""A candidate's slices as one small stack: what the false-positive reduction looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from LungNoduleSegLib.ct.volume import CT
+from LungNoduleSegLib.inference.normalise import Normalisation, normalise
+from LungNoduleSegLib.inference.tiles import TILE_PX, gather
+
+SLICES = 5
+"""Slices of a stack, spread evenly over those of the candidate; a candidate of fewer has some of them more than once.
+
+None lies beyond the candidate, as public crops of nodules have none there either.
+"""
+
+PIXEL_MM = 0.7
+STACK_PX = 64
+"""Pixels of a stack and how many a side: 45 mm around the candidate's middle."""
+
+NORMALISATION = Normalisation()
+"""Of each slice's 128 x 128 pixels of the CT around the candidate, before it is resampled; as the networks' tiles."""
+
+
+def levels(first: int, last: int) -> NDArray[np.int64]:
+    """Slices (SLICES,) from ``first`` to ``last`` that make a stack."""
+    return np.rint(np.linspace(first, last, SLICES)).astype(np.int64)
+
+
+def around(
+    planes: NDArray[np.float32], centre_ji: tuple[float, float], spacing_mm: float, px: int = STACK_PX
+) -> NDArray[np.float32]:
+    """Slices resampled around a place, float32 (slices, px, px) of PIXEL_MM; their border goes on beyond their end.
+
+    Parameters
+    ----------
+    planes
+        float32 (slices, h, w), with square pixels of ``spacing_mm``.
+    centre_ji
+        Row and column that become the middle.
+    """
+    step = PIXEL_MM / spacing_mm
+    first = [centre - (px - 1) / 2 * step for centre in centre_ji]
+    out = np.empty((len(planes), px, px), np.float32)
+    for plane, target in zip(planes, out, strict=True):
+        ndimage.affine_transform(plane, [step, step], offset=first, output=target, order=1, mode="nearest")
+    return out
+
+
+def candidate_stack(
+    ct: CT, offset_kji: tuple[int, int, int], mask: NDArray[np.bool_], px: int = STACK_PX
+) -> NDArray[np.float32]:
+    """The stack of a candidate, float32 (SLICES, px, px), normalised to about 0..1.
+
+    Parameters
+    ----------
+    ct
+        Axial slices with pixels that are about square.
+    offset_kji, mask
+        First voxel [k, j, i] of the mask in the CT, and the mask, bool [k, j, i], with at least one voxel.
+    """
+    voxels = np.argwhere(mask) + offset_kji
+    _, row, column = voxels.mean(axis=0).tolist()
+    chosen = levels(int(voxels[:, 0].min()), int(voxels[:, 0].max()))
+    j, i = (
+        min(max(round(centre) - TILE_PX // 2, 0), max(size - TILE_PX, 0))
+        for centre, size in zip((row, column), ct.shape[1:])
+    )
+    tiles = gather(ct.hu, np.array([(k, j, i) for k in chosen]), slices=1)[:, 0]
+    return around(normalise(tiles, NORMALISATION), (row - j, column - i), ct.spacing_mm[1], px)

@@ -1,0 +1,134 @@
+"""A false-positive reduction for each fold and one for all, from what networks found in scans new to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.reduction import Reduction
+from LungNoduleSegLib.inference.stack import STACK_PX
+from training.evaluate.places import open_place
+from training.publish.folds import Fold, fold_of, judge_folds
+from training.reduction.examples import BESIDE, MARGIN_PX, NODULE, Examples, candidate_examples, crop_examples, joined
+from training.reduction.fit import FitConfig, fit
+from training.reduction.network import folded
+from training.reduction.store import ALL, write_about, write_reduction
+from training.sources import Sources
+
+Say = Callable[[str], None]
+
+
+def train_reductions(
+    folder: Path,
+    runs: Sequence[str],
+    source: Path,
+    marks: Path | None,
+    sources: Sources,
+    config: FitConfig,
+    say: Say = lambda line: None,
+) -> None:
+    """Networks that each left out the patients of some of the runs, and one that left nobody out.
+
+    Each learns from the training side's crops, and from the candidates that the runs found in the scans of patients
+    which they had left out themselves: so many and such ones as on scans that no network has seen.
+
+    Parameters
+    ----------
+    folder
+        For the networks, what they were trained on, and each run's candidates: those that are there are not looked for
+        again.
+    runs
+        Trained with ``--leave-out``; those that left out the same patients make a fold. Two folds at least.
+
+    Raises
+    ------
+    InputError
+        Fewer folds, folds that share a patient, a scan that is not there, or too little to learn from.
+    """
+    groups = fold_groups([fold_of(run, sources) for run in runs])
+    found = {
+        left_out: joined([_candidates(folder, fold, source, marks, say) for fold in folds])
+        for left_out, folds in groups.items()
+    }
+    crops = sources.crops()
+    near = crop_examples(crops, crops.on_side("train"))
+    unseen = crop_examples(crops, crops.on_side("validation"))
+    networks: dict[str, list[str]] = {}
+    areas: dict[str, float] = {}
+    for number, left_out in enumerate([*groups, frozenset()]):
+        file = f"fold-{number}.safetensors" if left_out else ALL
+        others = [part for patients, part in found.items() if patients != left_out]
+        say(f"{file}: without {', '.join(sorted(left_out)) or 'nobody left out'}")
+        network = fit(joined([near.without(left_out), *others]), config, say)
+        weights = folded(network)
+        write_reduction(folder / file, weights)
+        networks[file] = sorted(left_out)
+        areas[file] = validation_area(Reduction(network.config, weights), unseen)
+        say(f"{file}: area under the curve of the validation patients' crops {areas[file]:.4f}")
+    about = {
+        "layers": network.config.to_dict(),
+        "networks": networks,
+        "runs": list(runs),
+        "fit": asdict(config),
+        "validation_area": areas,
+    }
+    write_about(folder, about)
+
+
+def fold_groups(folds: Sequence[Fold]) -> dict[frozenset[str], list[Fold]]:
+    """Folds by the patients that they left out.
+
+    Raises
+    ------
+    InputError
+        Fewer than two groups, or a patient in two of them.
+    """
+    groups: dict[frozenset[str], list[Fold]] = {}
+    for fold in folds:
+        groups.setdefault(fold.leave_out, []).append(fold)
+    if len(groups) < 2:
+        raise InputError(
+            "the runs left out the same patients, and folds are two at least", remedy="Name the others with --run."
+        )
+    seen: set[str] = set()
+    for patients in groups:
+        if seen & patients:
+            raise InputError(
+                f"two folds that are not the same left out {min(seen & patients)}",
+                remedy="Name runs of the same folds.",
+            )
+        seen |= patients
+    return groups
+
+
+def validation_area(reduction: Reduction, examples: Examples) -> float:
+    """Area under the ROC curve, nodules of crops against what lies beside them; NaN where either is missing."""
+    margin = (MARGIN_PX - STACK_PX) // 2
+    inner = slice(margin, margin + STACK_PX)
+    logits = np.array([reduction.of_stack(s[:, inner, inner].astype(np.float32)) for s in examples.stacks])
+    nodules, others = (np.sort(logits[examples.kinds == kind]) for kind in (NODULE, BESIDE))
+    if not len(nodules) or not len(others):
+        return float("nan")
+    below = np.searchsorted(others, nodules, "left") + np.searchsorted(others, nodules, "right")
+    return float(below.mean() / 2 / len(others))
+
+
+def _candidates(folder: Path, fold: Fold, source: Path, marks: Path | None, say: Say) -> Examples:
+    stored = folder / f"candidates-{fold.run}.npz"
+    if stored.is_file():
+        with np.load(stored) as data:
+            return Examples(**{name: data[name] for name in Examples.__dataclass_fields__})
+    parts = []
+    for scan in judge_folds([fold], source, marks, say):
+        ct, _ = open_place(scan.place, marks)
+        parts.append(candidate_examples(ct, scan.judged))
+    examples = joined(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = stored.with_suffix(".part.npz")
+    np.savez(beside, **{name: getattr(examples, name) for name in Examples.__dataclass_fields__})
+    beside.replace(stored)
+    return examples
