@@ -37,7 +37,7 @@ def load_segmenter(
         Threads on the CPU, with PyTorch for the whole process; None leaves the engine's choice.
     engine
         What computes: "torch" (PyTorch), "onnxruntime" (ONNX Runtime, on the CPU in float32 or int8), or "auto":
-        PyTorch on a GPU and on CPUs with AMX, ONNX Runtime in int8 on CPUs with VNNI, else the faster one for this CPU,
+        PyTorch on a GPU and on CPUs with AMX, ONNX Runtime in int8 on CPUs with AVX2, else the faster one for this CPU,
         as far as they are installed.
 
     Raises

@@ -25,7 +25,6 @@ def machine() -> str:
     """CPU, its instruction sets that matter here, cores and torch, in one line."""
     import torch
 
-    from LungNoduleSegLib.inference.engines.cores import has_int8_units
     from LungNoduleSegLib.inference.engines.precision import cpu_features
 
     name = platform.processor() or platform.machine()
@@ -33,7 +32,8 @@ def machine() -> str:
     if info.exists():
         models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         name = models[0].split(":", 1)[1].strip() if models else name
-    there = {**cpu_features(), "vnni": has_int8_units()}
+    flags = info.read_text() if info.exists() else ""
+    there = {**cpu_features(), "vnni": "avx512_vnni" in flags or "avx_vnni" in flags}
     sets = ", ".join(name for name, is_there in there.items() if is_there) or "none of avx2, avx512, amx, vnni"
     gpu = f"; {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""

@@ -58,7 +58,7 @@ def _say_figures(card: Card) -> None:
 
 def _say_int8(card: Card) -> None:
     if card.quantisation is None:
-        typer.echo("int8: no; it lost too much, or was not tried (no ONNX Runtime, VNNI or validation patients)")
+        typer.echo("int8: no; it lost too much, or was not tried (no ONNX Runtime, or no validation patients)")
         return
     figures = card.quantisation["validation"]
     typer.echo(f"int8: iou_pos of the validation patients {figures['int8']}, in float32 {figures['float32']}")
@@ -70,7 +70,7 @@ def quantise(
     data: Data = None,
     cache: Cache = None,
 ) -> None:
-    """Ranges for whole numbers of 8 bits, which CPUs with VNNI compute faster; `export` does it too."""
+    """Ranges for whole numbers of 8 bits, which CPUs with AVX2 compute faster; `export` does it too."""
     from training.publish.quantise import quantise as measure
 
     _say_int8(measure(name, folder, Sources.find(data, cache)))

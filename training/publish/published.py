@@ -87,8 +87,8 @@ def publish(
     configurations go into the card too.
 
     The figures of the test patients are one look, and are logged. Operating points and the candidate scorer come
-    later, from the training scans (`training.publish.operating`). With ONNX Runtime on a CPU with VNNI the card also
-    gets what int8 needs (`training.publish.quantise`).
+    later, from the training scans (`training.publish.operating`). With ONNX Runtime the card also gets what int8
+    needs (`training.publish.quantise`).
     """
     network, published = network_of_run(folder, best=best)
     crops, description, parent = sources.crops(), sources.description(), parent_of(sources, folder)

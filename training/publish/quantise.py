@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.engines.cores import has_int8_units
 from LungNoduleSegLib.inference.engines.fold import folded_network
 from LungNoduleSegLib.inference.engines.quantise import Range
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
@@ -42,14 +40,9 @@ def quantise(name: str, folder: Path, sources: Sources) -> Card:
     Raises
     ------
     InputError
-        The catalog has other weights of this name, or this processor cannot tell (no VNNI).
+        The catalog has other weights of this name.
     """
     card, entry = shipped(name, folder)
-    if not has_int8_units():
-        raise InputError(
-            "this processor has no instructions for int8 (VNNI), or its system does not tell: sums could overflow here",
-            remedy="Measure it on another computer; the card stays as it is.",
-        )
     card = quantised(card, load_state(entry), sources.crops(), sources.scans())
     card.write(folder / f"{name}.json")
     return card
@@ -58,7 +51,7 @@ def quantise(name: str, folder: Path, sources: Sources) -> Card:
 def quantised(card: Card, state: Mapping[str, np.ndarray], crops: Crops, scans: list[TrainingScan]) -> Card:
     """The card with the ranges that int8 needs, if the validation patients' ``iou_pos`` falls by .005 at most.
 
-    Without validation patients, or without VNNI on this processor, nothing tells, and the card gets none.
+    Without validation patients nothing tells, and the card gets none.
 
     Parameters
     ----------
@@ -67,7 +60,7 @@ def quantised(card: Card, state: Mapping[str, np.ndarray], crops: Crops, scans: 
     """
     plain = replace(card, quantisation=None)
     index = positives(crops, "validation")
-    if len(index) == 0 or not has_int8_units():
+    if len(index) == 0:
         return plain
     config = NetworkConfig.from_dict(card.to_dict()["architecture"])
     normalisation = Normalisation.from_dict(card.to_dict()["preprocessing"]["normalisation"])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.engines.batches import BatchEngine
-from LungNoduleSegLib.inference.engines.cores import has_int8_units, has_tile_units, may_have_gpu, may_have_half_units
+from LungNoduleSegLib.inference.engines.cores import has_avx2, has_tile_units, may_have_gpu, may_have_half_units
 from LungNoduleSegLib.inference.engines.quantise import Ranges
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks.config import NetworkConfig
@@ -53,7 +53,7 @@ def make_engine(
         The network and its weights, by the names and shapes of :func:`~LungNoduleSegLib.networks.state_shapes`.
     engine
         "torch", "onnxruntime", or "auto": PyTorch on a GPU that works, and on a CPU with AMX; ONNX Runtime on a CPU
-        with VNNI, where the model has ranges to compute in int8 with; PyTorch on a CPU with AVX512-BF16 (see
+        with AVX2, where the model has ranges to compute in int8 with; PyTorch on a CPU with AVX512-BF16 (see
         :func:`~LungNoduleSegLib.inference.engines.precision.choose_precision`); else ONNX Runtime, as far as they are
         installed.
     device, precision, threads, batch_size
@@ -111,8 +111,8 @@ def make_engine(
 
     without_onnx = reason_not_loaded("onnxruntime")
     warnings: list[str] = []
-    # int8 takes half to two thirds of float32's time a tile, less than bfloat16 without AMX.
-    whole = precision == "auto" and bool(ranges) and has_int8_units() and not has_tile_units()
+    # int8 takes half to two thirds of float32's time a tile, with VNNI and without; less than bfloat16 without AMX.
+    whole = precision == "auto" and bool(ranges) and has_avx2() and not has_tile_units()
     half = precision == "auto" and (not whole or bool(without_onnx)) and may_have_half_units()
     # Only then is torch imported, which takes seconds and some 200 MB.
     faster = half or (device == "auto" and may_have_gpu())

@@ -53,12 +53,12 @@ def may_have_half_units() -> bool:
     return flags is None or bool(flags & {"avx512_bf16", "amx_bf16"})
 
 
-def has_int8_units() -> bool:
-    """Whether the CPU has instructions for products of 8 bits (VNNI); False where the system does not tell."""
+def has_avx2() -> bool:
+    """Whether the CPU has instructions for whole numbers in 256 bits (AVX2); False where the system does not tell."""
     flags = _linux_flags()
     if flags is None:
-        return sys.platform == "win32" and _vnni_by_name(platform.processor())
-    return bool(flags & {"avx512_vnni", "avx_vnni"})
+        return sys.platform == "win32" and _windows_has(_WINDOWS_AVX2)
+    return "avx2" in flags
 
 
 def has_tile_units() -> bool:
@@ -80,25 +80,15 @@ def _linux_flags() -> set[str] | None:
     return set(found[1].split()) if found else None
 
 
-# Windows tells family and model only. With VNNI: Zen 4 and later at AMD, and Intel's from Ice Lake on, whose numbers
-# are in no order (Linux, arch/x86/include/asm/intel-family.h; AMX in Xeons from Sapphire Rapids on). Cascade Lake (85)
-# shares its number with processors that have none. What is not listed counts as without.
+# Windows tells family and model only: AMX is in Xeons from Sapphire Rapids on (numbers as in Linux, intel-family.h).
 _INTEL = re.compile(r"Intel64 Family 6 Model (\d+) ")
-_AMD = re.compile(r"AMD64 Family (\d+) Model (\d+) ")
 _AMX_MODELS = frozenset({0x8F, 0xAD, 0xAE, 0xCF})
-_VNNI_MODELS = _AMX_MODELS | {
-    0x6A, 0x6C, 0x7D, 0x7E, 0x8C, 0x8D, 0x97, 0x9A, 0xA7, 0xAA, 0xAC, 0xAF, 0xB5, 0xB6, 0xB7, 0xBA, 0xBD, 0xBE, 0xBF,
-    0xC5, 0xC6, 0xCC,
-}  # fmt: skip
-_ZEN_4_FAMILY = 25
-_ZEN_4_MODELS = (range(0x10, 0x20), range(0x60, 0x80), range(0xA0, 0xB0))
+_WINDOWS_AVX2 = 40
+"""PF_AVX2_INSTRUCTIONS_AVAILABLE of winnt.h."""
 
 
-def _vnni_by_name(identifier: str) -> bool:
-    """By Windows' name of a processor, such as "Intel64 Family 6 Model 154 Stepping 3, GenuineIntel"."""
-    if intel := _INTEL.match(identifier):
-        return int(intel[1]) in _VNNI_MODELS
-    if amd := _AMD.match(identifier):
-        family, model = int(amd[1]), int(amd[2])
-        return family > _ZEN_4_FAMILY or (family == _ZEN_4_FAMILY and any(model in known for known in _ZEN_4_MODELS))
-    return False
+def _windows_has(feature: int) -> bool:
+    """What Windows says of the processor; releases before Windows 10 2004 know nothing of AVX2, and say no."""
+    import ctypes
+
+    return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(feature))  # type: ignore[attr-defined]

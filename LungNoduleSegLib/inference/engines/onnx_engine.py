@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.engines.batches import BATCH, BatchEngine
-from LungNoduleSegLib.inference.engines.cores import has_int8_units, usable_cores
+from LungNoduleSegLib.inference.engines.cores import has_avx2, usable_cores
 from LungNoduleSegLib.inference.engines.fold import fold_state
 from LungNoduleSegLib.inference.engines.onnx_graph import INPUT, PROBABILITY, onnx_model
 from LungNoduleSegLib.inference.engines.plausible import plausible_tiles
@@ -31,7 +31,7 @@ PRECISIONS = ("auto", "float32", "int8")
 
 INT8_TOLERANCE = 0.1
 """Difference of probabilities between int8 and float32 that is accepted when a network is loaded, for 999 of 1,000
-pixels. Instructions older than VNNI may overflow in sums of such products, which moves more than that."""
+pixels: a processor whose sums of such products overflow moves more than that."""
 
 _SHARE = 0.999
 
@@ -50,7 +50,7 @@ class OnnxEngine(BatchEngine):
     threads
         Of this engine, each with tiles of its own; None takes one for each core that this process may use.
     precision
-        "float32", "int8", or "auto": int8 where there are ranges and the CPU has instructions for it (VNNI). int8 that
+        "float32", "int8", or "auto": int8 where there are ranges and the CPU has AVX2. int8 that
         moves probabilities by more than :data:`INT8_TOLERANCE` on the tiles tried while loading gives way to float32,
         with a warning.
     ranges
@@ -97,7 +97,7 @@ class OnnxEngine(BatchEngine):
         self._precision = "float32"
         weights = fold_state(config, state)
         self._session = self._load(onnx_model(config, weights))
-        if ranges and (precision == "int8" or (precision == "auto" and has_int8_units())):
+        if ranges and (precision == "int8" or (precision == "auto" and has_avx2())):
             self._try_int8(onnx_model(config, weights, ranges))
 
     def _load(self, model: bytes) -> Any:

@@ -1,8 +1,8 @@
 """Whole numbers of 8 bits for the convolutions: scales, weights and the ranges that they are made from.
 
 Affine quantisation as in ONNX and Jacob et al. (CVPR 2018): real = scale * (code - zero). What flows between layers is
-unsigned with one scale a tensor, weights are signed and symmetric with one scale for each output channel, biases have
-32 bits.
+unsigned with one scale a tensor, weights are signed and symmetric with one scale for each output channel (of 7 bits and
+a little), biases have 32 bits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 LEVELS = 255
 """Steps of an unsigned code."""
 
-_WEIGHT_LEVELS = 127
+_WEIGHT_LEVELS = 64
+"""Greatest code of a weight. Instructions older than VNNI add two products in 16 bits, which may not exceed 32,767:
+with 255 x 64 twice they do not, so that every x86 processor gives the same sums."""
+
 _LEAST_RANGE = 1e-6  # of what is nearly always zero
 
 

@@ -39,7 +39,7 @@ def world(monkeypatch):
     monkeypatch.setattr(choose, "reason_not_loaded", lambda name: world.absent.get(name, ""))
     monkeypatch.setattr(choose, "may_have_gpu", lambda: world.gpu)
     monkeypatch.setattr(choose, "may_have_half_units", lambda: world.half)
-    monkeypatch.setattr(choose, "has_int8_units", lambda: world.int8)
+    monkeypatch.setattr(choose, "has_avx2", lambda: world.int8)
     monkeypatch.setattr(choose, "has_tile_units", lambda: world.tiles)
     return world
 

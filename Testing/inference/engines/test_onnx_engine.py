@@ -15,7 +15,6 @@ import torch
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.engines import onnx_engine
 from LungNoduleSegLib.inference.engines.batches import out_of_memory
-from LungNoduleSegLib.inference.engines.cores import has_int8_units
 from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
 from LungNoduleSegLib.inference.engines.plausible import plausible_tiles
 from LungNoduleSegLib.inference.normalise import Normalisation
@@ -44,9 +43,8 @@ def ranges(parts):
     return tensor_ranges(config, state, [plausible_tiles(config, Normalisation())])
 
 
-@pytest.mark.skipif(not has_int8_units(), reason="this CPU has no VNNI: sums of products of 8 bits can overflow")
 def test_int8_where_the_cpu_has_units_for_it(parts, ranges, monkeypatch):
-    monkeypatch.setattr(onnx_engine, "has_int8_units", lambda: True)
+    monkeypatch.setattr(onnx_engine, "has_avx2", lambda: True)
     engine, exact = OnnxEngine(*parts, threads=1, ranges=ranges), OnnxEngine(*parts, threads=1, precision="float32")
     assert (engine.precision, engine.warnings, exact.precision) == ("int8", (), "float32")
     assert "int8, 1 threads" in engine.description
@@ -54,7 +52,7 @@ def test_int8_where_the_cpu_has_units_for_it(parts, ranges, monkeypatch):
     apart = np.abs(engine.predict(tiles) - exact.predict(tiles))
     assert 0 < apart.max() < 0.1
     assert OnnxEngine(*parts, threads=1).precision == "float32"
-    monkeypatch.setattr(onnx_engine, "has_int8_units", lambda: False)
+    monkeypatch.setattr(onnx_engine, "has_avx2", lambda: False)
     assert OnnxEngine(*parts, threads=1, ranges=ranges).precision == "float32"
     assert OnnxEngine(*parts, threads=1, ranges=ranges, precision="int8").precision == "int8"
 

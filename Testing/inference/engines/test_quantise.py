@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from LungNoduleSegLib.inference.engines.cores import has_int8_units
 from LungNoduleSegLib.inference.engines.fold import fold_state
 from LungNoduleSegLib.inference.engines.onnx_graph import onnx_model
-from LungNoduleSegLib.inference.engines.quantise import Range, coded_bias, coded_weights, read_ranges, tensor_code
+from LungNoduleSegLib.inference.engines.quantise import (
+    LEVELS,
+    Range,
+    coded_bias,
+    coded_weights,
+    read_ranges,
+    tensor_code,
+)
 from LungNoduleSegLib.networks import MEMBERS, scaled
 from Testing.inference.engines.test_onnx_graph import lively, session
 from training.publish.quantise import tensor_ranges
@@ -40,11 +46,16 @@ def test_what_lies_in_the_range_comes_back_to_half_a_step_and_zero_exactly(low, 
 
 def test_weights_have_a_scale_for_each_output():
     kernel = np.zeros((3, 2, 1, 1), np.float32)
-    kernel[0, :, 0, 0], kernel[1, :, 0, 0] = (1.27, -0.5), (-254, 3)
+    kernel[0, :, 0, 0], kernel[1, :, 0, 0] = (0.64, -0.25), (-128, 3)
     codes, scales = coded_weights(kernel)
-    np.testing.assert_allclose(scales, [0.01, 2, 1 / 127], rtol=1e-6)
-    assert codes[..., 0, 0].tolist() == [[127, -50], [-127, 2], [0, 0]] and codes.dtype == np.int8
+    np.testing.assert_allclose(scales, [0.01, 2, 1 / 64], rtol=1e-6)
+    assert codes[..., 0, 0].tolist() == [[64, -25], [-64, 2], [0, 0]] and codes.dtype == np.int8
     assert coded_bias(np.float32([0.1, -0.4, 1e9]), np.float32([0.01, 0.2, 1e-3])).tolist() == [10, -2, 2**31 - 1]
+
+
+def test_two_products_fit_into_16_bits():
+    codes, _ = coded_weights(np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32))
+    assert 2 * LEVELS * int(np.abs(codes.astype(int)).max()) <= np.iinfo(np.int16).max
 
 
 def test_lists_of_a_card():
@@ -74,7 +85,6 @@ def test_ranges_are_those_of_the_convolutions(parts):
     assert set(ranges) == {name for name in kernels if ".channel." not in name}
 
 
-@pytest.mark.skipif(not has_int8_units(), reason="this CPU has no VNNI: sums of products of 8 bits can overflow")
 def test_a_network_in_codes_stays_close_to_float32(parts):
     _, state, tiles, ranges = parts
     weights = fold_state(CONFIG, state)
@@ -82,7 +92,7 @@ def test_a_network_in_codes_stays_close_to_float32(parts):
         session(onnx_model(CONFIG, weights, r)).run(["logits"], {"tiles": tiles})[0] for r in (None, ranges)
     )
     apart = np.abs(coded - exact)
-    assert 0 < apart.mean() < 0.1 * exact.std() and apart.max() < 0.5 * exact.std()
+    assert 0 < apart.mean() < 0.2 * exact.std() and apart.max() < exact.std()
 
 
 def test_onnx_runtime_computes_with_the_codes(parts, tmp_path):

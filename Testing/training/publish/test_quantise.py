@@ -8,8 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.engines.cores import has_int8_units
 from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
 from LungNoduleSegLib.weights import Card
 from Testing.training.synthetic import TRAIN, VALIDATION, disc_crops
@@ -37,11 +35,9 @@ def card():
 
 def judged(monkeypatch, **figures):
     """The validation patients say so, by precision."""
-    monkeypatch.setattr(module, "has_int8_units", lambda: True)
     monkeypatch.setattr(module, "_validated", lambda card, state, crops, index, precision: figures[precision])
 
 
-@pytest.mark.skipif(not has_int8_units(), reason="this CPU has no VNNI: sums of products of 8 bits can overflow")
 def test_ranges_and_what_they_cost_go_into_the_card(card, state, monkeypatch):
     crops, usual, tried = disc_crops((TRAIN, VALIDATION)), module.engine_of, []
 
@@ -70,20 +66,6 @@ def test_a_model_that_loses_too_much_gets_none(card, state, monkeypatch, int8, k
 def test_without_validation_patients_nothing_tells(card, state, monkeypatch):
     judged(monkeypatch, float32=0.7, int8=0.7)
     assert quantised(card, state, disc_crops((TRAIN,)), []).quantisation is None
-
-
-def test_without_vnni_nothing_tells_and_a_card_keeps_what_it_has(card, state, monkeypatch, tmp_path):
-    judged(monkeypatch, float32=0.7, int8=0.7)
-    crops = disc_crops((TRAIN, VALIDATION))
-    assert quantised(card, state, crops, []).quantisation is not None
-    monkeypatch.setattr(module, "has_int8_units", lambda: False)
-    assert quantised(card, state, crops, []).quantisation is None
-    earlier = replace(card, quantisation={"ranges": {}})
-    monkeypatch.setattr(module, "shipped", lambda name, folder: (earlier, None))
-    earlier.write(tmp_path / "tiny.json")
-    with pytest.raises(InputError, match=r"no instructions for int8 \(VNNI\).*the card stays as it is"):
-        quantise("tiny", tmp_path, SimpleNamespace())
-    assert Card.read(tmp_path / "tiny.json") == earlier
 
 
 def test_the_card_in_the_folder_is_written(card, state, monkeypatch, tmp_path):
