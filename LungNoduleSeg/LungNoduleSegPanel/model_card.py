@@ -153,9 +153,10 @@ def _metricTitle(name, card):
 
 
 def _readersOf(name):
-    """Number of readers of ``iou_pos_readers_3``, else None."""
-    number = name.removeprefix("iou_pos_readers_")
-    return int(number) if number != name and number.isdigit() else None
+    """Numbers of readers of ``iou_pos_readers_3`` or ``iou_pos_readers_3_4``, else None."""
+    numbers = name.removeprefix("iou_pos_readers_").split("_")
+    fits = name.startswith("iou_pos_readers_") and all(number.isdigit() for number in numbers)
+    return [int(number) for number in numbers] if fits else None
 
 
 def _areaOf(name):
@@ -166,9 +167,11 @@ def _areaOf(name):
 
 
 def _byReaders(readers):
-    if readers == 1:
+    if readers == [1]:
         return _("nodules that 1 reader outlined")
-    return _("nodules that {count} readers outlined").format(count=readers)
+    if len(readers) == 1:
+        return _("nodules that {count} readers outlined").format(count=readers[0])
+    return _("nodules that {first} to {last} readers outlined").format(first=readers[0], last=readers[-1])
 
 
 def _byArea(area, card):

@@ -445,8 +445,8 @@ def test_a_whole_card_in_words(panel, folders):
     from LungNoduleSegPanel.model_card import cardHtml
 
     metric = {"low": 0.5, "high": 0.9, "n_images": 2001, "n_patients": 134}
-    values = {"iou_pos_readers_1": 0.51, "iou_pos_readers_4": 0.76, "iou_pos_px_9_30": 0.54,
-              "iou_pos_px_301_16384": 0.7, "own_metric": 0.61, "dice_pos": 0.76}  # fmt: skip
+    values = {"iou_pos_readers_1": 0.51, "iou_pos_readers_4": 0.76, "iou_pos_readers_3_4": 0.75,
+              "iou_pos_px_9_30": 0.54, "iou_pos_px_301_16384": 0.7, "own_metric": 0.61, "dice_pos": 0.76}  # fmt: skip
     metrics = {
         "test": {name: {"value": value, **metric} for name, value in values.items()},
         "reader_agreement": {"dice_pos": 0.719, "what": "one reader against the others"},
@@ -460,7 +460,8 @@ def test_a_whole_card_in_words(panel, folders):
     for said in (
         "A &amp; B", "Stopped early.", "2 trained on, 1 to choose the state of training", "0.760 [0.500, 0.900]",
         "0.719", "One reader: one reader against the others.", "nodules that 1 reader outlined",
-        "outlines of 301 pixels and more", "Own metric", "9 of 9", "13 of 20", "Measured on six scans.",
+        "nodules that 3 to 4 readers outlined", "outlines of 301 pixels and more", "Own metric", "9 of 9", "13 of 20",
+        "Measured on six scans.",
         "it missed 7 of 20 outlined nodules of 6 scans, and showed 12 places that are none.",
         "Worst on nodules that 1 reader outlined: IoU 0.510 on test patients.",
         "Worst on outlines of 9 to 30 pixels: IoU 0.540 on test patients.", "Cavities.", str(entry.path),

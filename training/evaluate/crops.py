@@ -90,7 +90,9 @@ def _check_positive(crops: Crops, index: np.ndarray) -> None:
 def detailed_figures(probability: np.ndarray, crops: Crops, index: np.ndarray) -> dict[str, Estimate]:
     """`figures_of`, and ``iou_pos`` by readers in the cluster and by area of the consensus in pixels."""
     found = figures_of(probability, crops, index)
-    groups = {f"iou_pos_readers_{n}": crops.readers[index] == n for n in (1, 2, 3, 4)}
+    readers = crops.readers[index]
+    groups = {f"iou_pos_readers_{n}": readers == n for n in (1, 2, 3, 4)}
+    groups["iou_pos_readers_3_4"] = readers >= 3
     area = crops.consensus_px[index]
     groups |= {f"iou_pos_px_{low}_{high}": (area >= low) & (area <= high) for low, high in AREAS_PX}
     for name, chosen in groups.items():

@@ -9,7 +9,7 @@ import torch
 from LungNoduleSegLib.inference.normalise import METHODS, Normalisation
 from Testing.training.synthetic import TRAIN, VALIDATION, crops_of, disc, disc_crops
 from training.data.crops import IGNORE, Crops
-from training.evaluate.crops import evaluate_crops, neighbours, predict
+from training.evaluate.crops import detailed_figures, evaluate_crops, neighbours, predict
 
 MINMAX = Normalisation(method="minmax", min_range=1.0)
 
@@ -136,3 +136,14 @@ def test_figures_of_positive_images_refuse_others():
     crops = drawn([disc(128, 60, 70, 5).astype(np.uint8), small], [TRAIN, TRAIN])
     with pytest.raises(ValueError, match="1 others among 2"):
         evaluate_crops(Oracle(), crops, np.arange(2), MINMAX, slices=1)
+
+
+def test_groups_of_readers():
+    crops = drawn([disc(128, 60, 70, r).astype(np.uint8) for r in (3, 5, 9, 20, 4)], [TRAIN, VALIDATION, "x", "y", "z"])
+    crops.readers[:] = (1, 3, 4, 4, 3)
+    probability = (crops.labels == 1).astype(np.float32)
+    probability[4] = 0
+    figures = detailed_figures(probability, crops, np.arange(5))
+    assert "iou_pos_readers_2" not in figures and figures["iou_pos_readers_3"].value == 0.5
+    both = figures["iou_pos_readers_3_4"]
+    assert (both.value, both.n_images) == (0.75, 4)

@@ -171,7 +171,7 @@ def _groups(parts: Sequence[tuple[str, Figures]], card: Card) -> str:
 def group_title(name: str, whole_px: int) -> str:
     """What a metric is of: readers of the nodule, or pixels of the consensus; "" for another one."""
     if name.startswith("iou_pos_readers_"):
-        count = name.rpartition("_")[2]
+        count = name.removeprefix("iou_pos_readers_").replace("_", " and ")
         return f"nodules of {count} reader{'s' if count != '1' else ''}"
     if name.startswith("iou_pos_px_"):
         low, high = name.removeprefix("iou_pos_px_").split("_")
