@@ -29,6 +29,7 @@ TRAINING_FLOORS = (
     ("sources",),
     ("evaluate",),
     ("engine",),
+    ("reduction",),
     ("publish",),
     ("studies",),
     ("report",),

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.reduction import Reduction
 from LungNoduleSegLib.inference.stack import STACK_PX
 from training.evaluate.places import open_place
 from training.publish.folds import Fold, fold_of, judge_folds
+from training.publish.scoring import JudgedScan
 from training.reduction.examples import BESIDE, MARGIN_PX, NODULE, Examples, candidate_examples, crop_examples, joined
 from training.reduction.fit import FitConfig, fit
 from training.reduction.network import folded
@@ -105,6 +107,12 @@ def fold_groups(folds: Sequence[Fold]) -> dict[frozenset[str], list[Fold]]:
     return groups
 
 
+def right_and_wrong(judged: JudgedScan) -> list[tuple[Candidate, int]]:
+    """The candidates that are a nodule, with the readers of it, and those that are false, with 0."""
+    rows = zip(judged.candidates, judged.kinds, judged.hits, strict=True)
+    return [(c, max((judged.readers[h] for h in hits), default=0)) for c, kind, hits in rows if kind != "finding"]
+
+
 def validation_area(reduction: Reduction, examples: Examples) -> float:
     """Area under the ROC curve, nodules of crops against what lies beside them; NaN where either is missing."""
     margin = (MARGIN_PX - STACK_PX) // 2
@@ -125,7 +133,7 @@ def _candidates(folder: Path, fold: Fold, source: Path, marks: Path | None, say:
     parts = []
     for scan in judge_folds([fold], source, marks, say):
         ct, _ = open_place(scan.place, marks)
-        parts.append(candidate_examples(ct, scan.judged))
+        parts.append(candidate_examples(ct, scan.judged.patient, right_and_wrong(scan.judged)))
     examples = joined(parts)
     folder.mkdir(parents=True, exist_ok=True)
     beside = stored.with_suffix(".part.npz")

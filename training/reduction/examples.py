@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from LungNoduleSegLib.ct import CT
+from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.normalise import normalise
 from LungNoduleSegLib.inference.stack import NORMALISATION, around, candidate_stack, levels
 from training.data.crops import IGNORE, Crops
 from training.data.sampling import EIGHT_BIT_MIN_RANGE
-
-if TYPE_CHECKING:
-    from training.publish.scoring import JudgedScan
 
 MARGIN_PX = 72
 """Pixels a side of what is kept of a stack: room to turn, shift and scale it before 64 are cut out."""
@@ -119,15 +116,12 @@ def blobs(
     return [(float(row), float(column)) for row, column in rng.permutation(np.argwhere(best))]
 
 
-def candidate_examples(ct: CT, judged: JudgedScan) -> Examples:
-    """The candidates of one scan; what is neither right nor wrong is left out."""
+def candidate_examples(ct: CT, patient: str, candidates: Iterable[tuple[Candidate, int]]) -> Examples:
+    """Candidates of one scan, each with the readers of the nodule that it is, or 0 for what is none."""
     rows = []
-    for candidate, kind, hits in zip(judged.candidates, judged.kinds, judged.hits, strict=True):
-        if kind == "finding":
-            continue
-        readers = max((judged.readers[hit] for hit in hits), default=0)
+    for candidate, readers in candidates:
         stack = candidate_stack(ct, candidate.offset_kji, candidate.mask, MARGIN_PX)
-        rows.append((stack, FOUND if kind == "nodule" else FALSE, readers, judged.patient))
+        rows.append((stack, FOUND if readers else FALSE, readers, patient))
     return _examples(rows)
 
 

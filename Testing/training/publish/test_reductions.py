@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.reduction import Reduction
+from Testing.training.reduction.test_examples import candidate
 from Testing.training.reduction.test_fit import examples
 from training.cli.app import app
 from training.publish import reductions as module
-from training.publish.reductions import fold_groups, train_reductions, validation_area
+from training.publish.reductions import fold_groups, right_and_wrong, train_reductions, validation_area
+from training.publish.scoring import JudgedScan
 from training.reduction.examples import BESIDE, FALSE, FOUND, NODULE
 from training.reduction.fit import FitConfig
 from training.reduction.network import ReductionNetwork, folded
@@ -33,6 +35,12 @@ def test_folds_that_left_out_the_same_patients_are_one():
         fold_groups([fold("a", "P"), fold("b", "P")])
     with pytest.raises(InputError, match="left out Q"):
         fold_groups([fold("a", "P", "Q"), fold("b", "Q", "R")])
+
+
+def test_what_is_neither_right_nor_wrong_teaches_nothing():
+    hits = (frozenset({0, 1}), frozenset(), frozenset())
+    judged = JudgedScan("P", tuple(candidate(k) for k in range(3)), ("nodule", "finding", "false"), hits, (1, 4))
+    assert right_and_wrong(judged) == [(judged.candidates[0], 4), (judged.candidates[2], 0)]
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import numpy as np
 from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.inference.candidate import Candidate
 from Testing.training.synthetic import crops_of, disc
-from training.publish.scoring import JudgedScan
 from training.reduction.examples import (
     BESIDE,
     FALSE,
@@ -53,18 +52,15 @@ def test_nothing_near_an_outline_or_the_border_is_taken_for_what_is_beside():
     assert ((places >= 26) & (places < 102)).all()
 
 
+def candidate(k):
+    return Candidate((k, 60, 60), np.ones((1, 4, 4), bool), 0.5, 0.5, (0.0, 0.0, 0.0), 3.0)
+
+
 def test_candidates_by_kind():
-    hu = np.full((6, 150, 150), -850, np.int16)
-    ct = CT.from_array(hu, spacing_mm=(2.5, 0.7, 0.7))
-
-    def candidate(k):
-        return Candidate((k, 60, 60), np.ones((1, 4, 4), bool), 0.5, 0.5, (0.0, 0.0, 0.0), 3.0)
-
-    hits = (frozenset({0, 1}), frozenset(), frozenset())
-    judged = JudgedScan("P", tuple(candidate(k) for k in range(3)), ("nodule", "finding", "false"), hits, (1, 4))
-    found = candidate_examples(ct, judged)
+    ct = CT.from_array(np.full((6, 150, 150), -850, np.int16), spacing_mm=(2.5, 0.7, 0.7))
+    found = candidate_examples(ct, "P", [(candidate(0), 4), (candidate(2), 0)])
     assert found.kinds.tolist() == [FOUND, FALSE] and found.readers.tolist() == [4, 0]
-    nothing = candidate_examples(ct, JudgedScan("Q", (), (), (), ()))
+    nothing = candidate_examples(ct, "Q", [])
     both = joined([found, nothing, found])
     assert len(nothing) == 0 and len(both) == 4
     assert len(both.without({"P"})) == 0 and len(both.without({"Q"})) == 4
