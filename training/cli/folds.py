@@ -41,7 +41,7 @@ def folds(
     from training.publish.operating import DEFAULT_POINT, FALSE_PER_SCAN, with_scorer
     from training.publish.scoring import operating_curve, operating_points
     from training.publish.shipped import shipped
-    from training.reduction.store import read_weights
+    from training.reduction.store import read_weights, summary_of
 
     sources = Sources.find(data, cache)
     card, entry = (None, None) if model is None else shipped(model, folder)
@@ -73,8 +73,10 @@ def folds(
             with_scorer(card, judged, scores, about_points).write(folder / f"{card.name}.json")
         else:
             assert entry is not None
-            layers, weights = read_weights(sources.reduction(reduction))
+            trained = sources.reduction(reduction)
+            layers, weights = read_weights(trained)
             card = with_scorer(card, judged, scores, about_points, layers.to_dict())
+            card = replace(card, training={**card.to_dict()["training"], "reduction": summary_of(trained)})
             save_weights(folder, card, load_state(entry), weights)
         typer.echo(f"written: {folder / f'{card.name}.json'}")
     typer.echo(f"written: {output}")

@@ -61,20 +61,24 @@ def train_reductions(
     unseen = crop_examples(crops, crops.on_side("validation"))
     networks: dict[str, list[str]] = {}
     areas: dict[str, float] = {}
+    counts: dict[str, dict[str, int]] = {}
     for number, left_out in enumerate([*groups, frozenset()]):
         file = f"fold-{number}.safetensors" if left_out else ALL
         others = [part for patients, part in found.items() if patients != left_out]
         say(f"{file}: without {', '.join(sorted(left_out)) or 'nobody left out'}")
-        network = fit(joined([near.without(left_out), *others]), config, say)
+        examples = joined([near.without(left_out), *others])
+        network = fit(examples, config, say)
         weights = folded(network)
         write_reduction(folder / file, weights)
         networks[file] = sorted(left_out)
+        counts[file] = {kind: int((examples.kinds == kind).sum()) for kind in config.counts()}
         areas[file] = validation_area(Reduction(network.config, weights), unseen)
         say(f"{file}: area under the curve of the validation patients' crops {areas[file]:.4f}")
     about = {
         "layers": network.config.to_dict(),
         "networks": networks,
         "runs": list(runs),
+        "examples": counts,
         "fit": asdict(config),
         "validation_area": areas,
     }

@@ -51,6 +51,18 @@ def read_weights(folder: Path, file: str = ALL) -> tuple[ReductionConfig, dict[s
     return ReductionConfig.from_dict(about["layers"]), safetensors.numpy.load_file(folder / file)
 
 
+def summary_of(folder: Path) -> dict[str, Any]:
+    """What a card says of the one that left nobody out: parameters, runs whose candidates it saw, how it was fitted."""
+    about, (_, weights) = read_about(folder), read_weights(folder)
+    return {
+        "parameters": sum(array.size for array in weights.values()),
+        "runs": about["runs"],
+        "examples": about["examples"][ALL],
+        "fit": about["fit"],
+        "validation_area": about["validation_area"][ALL],
+    }
+
+
 def reduction_without(folder: Path, patients: Iterable[str]) -> Reduction:
     """The network that saw nothing of some patients.
 

@@ -24,6 +24,7 @@ from training.evaluate.whole_scans import Truth
 from training.lidc.consensus import ConsensusNodule
 from training.publish import folds as folds_module
 from training.publish.folds import Fold, fold_records, fold_scores, folds_of, judge_folds, source_text
+from training.publish.pages.text import page
 from training.publish.scoring import SCORER_FEATURES
 from training.reduction.network import ReductionNetwork, folded
 from training.reduction.store import write_about, write_reduction
@@ -168,7 +169,9 @@ def test_the_command_puts_the_reduction_into_the_weights(folds, monkeypatch, tmp
     network = ReductionNetwork(4).eval()
     sources = Sources(tmp_path, tmp_path)
     write_reduction(sources.reduction("r") / "all.safetensors", folded(network))
-    write_about(sources.reduction("r"), {"layers": network.config.to_dict(), "networks": {"all.safetensors": []}})
+    about = {"examples": {"all.safetensors": {"found false": 3}}, "runs": ["fold-a"], "fit": {"steps": 9}}
+    about |= {"layers": network.config.to_dict(), "networks": {"all.safetensors": []}}
+    write_about(sources.reduction("r"), {**about, "validation_area": {"all.safetensors": 0.99}})
     monkeypatch.setattr(folds_module, "folds_of", lambda runs, sources, reduction: folds)
     monkeypatch.setattr("training.publish.shipped.shipped", lambda name, folder: (card, entry))
     (tmp_path / "lidc_marks.csv").write_text("patient\n")
@@ -186,9 +189,13 @@ def test_the_command_puts_the_reduction_into_the_weights(folds, monkeypatch, tmp
     shipped = reduction_of(written.postprocessing["reduction"], second)
     plain = Reduction(network.config, folded(network))
     assert shipped.of_stack(stack) == pytest.approx(plain.of_stack(stack), rel=0.01)  # rounded to float16
+    count = sum(array.size for array in folded(network).values())
+    assert written.training["reduction"]["parameters"] == count
+    assert f"a 3D network of {count:,} parameters more: 3 x found false" in page(written, None, ())
     # Judged without one again, the card no longer uses it.
     for fold in folds:
         fold.segmenter.reduction = None
     monkeypatch.setattr("training.publish.shipped.shipped", lambda name, folder: (written, entry))
     assert CliRunner().invoke(app, arguments).exit_code == 0
-    assert Card.read(path).postprocessing["reduction"] is None
+    again = Card.read(path)
+    assert again.postprocessing["reduction"] is None and "parameters more" not in page(again, None, ())

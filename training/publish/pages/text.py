@@ -92,6 +92,12 @@ def _data(card: Card) -> str:
         lines.append(f"Weights taken: {training['chosen']}.")
     if mixed := training.get("averaged"):
         lines.append(f"Averaged: {_shares(mixed)}.")
+    if card.postprocessing.get("reduction") is not None and (second := training.get("reduction")):
+        counts = ", ".join(f"{count:,} x {kind}" for kind, count in second["examples"].items())
+        lines.append(
+            f"False-positive reduction, a 3D network of {second['parameters']:,} parameters more: {counts}; candidates "
+            f"are those of {', '.join(second['runs'])} in scans that each had left out."
+        )
     lines += list(training.get("remarks", ()))
     return "\n".join(f"* {line}" for line in lines)
 
