@@ -127,14 +127,15 @@ def operating_curve(scans: list[JudgedScan], scores: list[np.ndarray]) -> list[d
     """
     several = any(readers >= RELEVANT_READERS for scan in scans for readers in scan.readers)
     least = RELEVANT_READERS if several else 1
-    levels = sorted({round(float(v), 4) for s in scores for v in s}, reverse=True)
+    # Rounded down, so that a candidate at its own level counts here and in use.
+    levels = sorted({float(np.floor(v * 1e4) / 1e4) for s in scores for v in s}, reverse=True)
     return [_counts(scans, scores, level, least) for level in levels]
 
 
 def _counts(scans: list[JudgedScan], scores: list[np.ndarray], threshold: float, least: int) -> dict[str, float | int]:
     found = total = found_any = total_any = false = 0
     for scan, values in zip(scans, scores):
-        kept = values >= threshold - 5e-5
+        kept = values >= threshold
         hits = set().union(*(h for h, k in zip(scan.hits, kept) if k)) if kept.any() else set()
         relevant = {n for n, readers in enumerate(scan.readers) if readers >= least}
         found, total = found + len(hits & relevant), total + len(relevant)

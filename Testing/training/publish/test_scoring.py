@@ -87,6 +87,15 @@ def test_operating_curve_by_hand() -> None:
     assert [(p["name"], p["threshold"]) for p in points] == [("strict", 0.9), ("balanced", 0.5)]
 
 
+def test_at_its_own_threshold_a_candidate_counts_as_in_use() -> None:
+    scores = np.array([0.76746, 0.76752, 0.2])
+    one = tuple(candidate(0.5, 5.0) for _ in scores)
+    curve = operating_curve([JudgedScan("P", one, ("false",) * 3, (frozenset(),) * 3, (4,))], [scores])
+    for point in curve:
+        assert point["false_positives"] == (scores >= point["threshold"]).sum()
+    assert [p["threshold"] for p in curve] == [0.7675, 0.7674, 0.2]
+
+
 def test_candidates_are_judged_by_consensus_then_annotation_then_mark() -> None:
     votes = np.zeros((1, 4, 4), np.uint8)
     votes[0, :2] = 4
