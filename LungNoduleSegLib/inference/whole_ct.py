@@ -111,7 +111,7 @@ def search(
     sizes = scales(engine, ct_axial.spacing_mm, settings)
     looks = [look(scale, place, settings, monitor, clock, scorer) for scale in sizes]
 
-    monitor.stage(0.75, 1.0, "Outlining candidates")
+    monitor.stage(0.75, 1.0 if reduction is None else 0.95, "Outlining candidates")
     before = engine.tiles
     candidates: list[Candidate] = []
     spread: list[SpreadBox] = []
@@ -130,9 +130,11 @@ def search(
         candidate = as_candidate(ct_axial, grown, component, scorer)
         if candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung_axial):
             candidates.append(candidate)
-    candidates = [reduced(ct_axial, c, scorer, reduction) for c in without_doubles(candidates)]
-    candidates.sort(key=lambda c: (-c.probability, c.offset_kji))
+    candidates = without_doubles(candidates)
     clock.lap("candidates")
+    if reduction is not None:
+        candidates = _judged(ct_axial, candidates, scorer, reduction, monitor)
+        clock.lap("reduction")
     if not turned.same:
         candidates = [_turned_back(c, turned.box_back) for c in candidates]
     best, best_kji = max((_best(seen.volume, lung_axial[box]) for seen in looks), key=lambda found: found[0])
@@ -235,6 +237,18 @@ def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
 def _centre_inside(candidate: Candidate, lung: NDArray[np.bool_]) -> bool:
     middle = np.rint(np.argwhere(candidate.mask).mean(axis=0) + candidate.offset_kji).astype(int)
     return bool(lung[tuple(middle)])
+
+
+def _judged(
+    ct: CT, candidates: list[Candidate], scorer: CandidateScorer | None, reduction: Reduction, monitor: Monitor
+) -> list[Candidate]:
+    """The candidates as the false-positive reduction sees them, by falling probability."""
+    monitor.stage(0.95, 1.0, "Judging candidates")
+    judged = []
+    for n, candidate in enumerate(candidates):
+        monitor.step(n / len(candidates))
+        judged.append(reduced(ct, candidate, scorer, reduction))
+    return sorted(judged, key=lambda c: (-c.probability, c.offset_kji))
 
 
 def _turned_back(candidate: Candidate, box_back: Callable) -> Candidate:

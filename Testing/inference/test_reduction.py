@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LungNoduleSegLib.errors import WeightsError
+from LungNoduleSegLib.errors import Cancelled, WeightsError
 from LungNoduleSegLib.inference.reduction import Reduction, ReductionConfig, reduction_of, views
 from LungNoduleSegLib.inference.scorer import LEAST_REDUCED, STACK, CandidateScorer, score
 from LungNoduleSegLib.inference.settings import SearchSettings
@@ -122,3 +122,15 @@ def test_a_search_asks_it_of_its_candidates():
     unlikely = CandidateScorer(("peak",), (0.0,), (1.0,), (0.0,), -4.1)
     found = search(OracleEngine(), ct, everything, lung=lung, scorer=unlikely, reduction=asked).candidates
     assert len(found) == 2 and not asked.places and STACK not in found[0].features
+
+
+def test_cancel_and_progress_while_it_judges():
+    ct, lung = thorax(balls=[(12, 110, 60, 4.0, 40), (25, 90, 160, 4.0, 50)])
+    told, asked = [], Asked()
+
+    def cancel():
+        return len(asked.places) == 1
+
+    with pytest.raises(Cancelled):
+        search(OracleEngine(), ct, lung=lung, reduction=asked, progress=lambda *a: told.append(a), cancel=cancel)
+    assert len(asked.places) == 1 and told[-1] == (pytest.approx(0.95), "Judging candidates")
