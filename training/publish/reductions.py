@@ -57,7 +57,7 @@ def train_reductions(
         for left_out, folds in groups.items()
     }
     crops = sources.crops()
-    near = crop_examples(crops, crops.on_side("train"))
+    near = crop_examples(crops, crops.on_side("train"), config.hollow_share)
     unseen = crop_examples(crops, crops.on_side("validation"))
     networks: dict[str, list[str]] = {}
     areas: dict[str, float] = {}

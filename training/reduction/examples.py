@@ -12,6 +12,7 @@ from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.normalise import normalise
 from LungNoduleSegLib.inference.stack import NORMALISATION, around, candidate_stack, levels
+from training.data.cavities import hollowed
 from training.data.crops import IGNORE, Crops
 from training.data.sampling import EIGHT_BIT_MIN_RANGE
 
@@ -72,8 +73,11 @@ def joined(parts: Iterable[Examples]) -> Examples:
     return Examples(*(np.concatenate([getattr(p, name) for p in parts]) for name in Examples.__dataclass_fields__))
 
 
-def crop_examples(crops: Crops, index: np.ndarray, seed: int = 0) -> Examples:
-    """Each nodule of the crops of an index, and up to two bright structures beside it."""
+def crop_examples(crops: Crops, index: np.ndarray, hollow_share: float = 0.0, seed: int = 0) -> Examples:
+    """Each nodule of the crops of an index, and up to two bright structures beside it.
+
+    ``hollow_share`` of the nodules, if they are large enough, are there once more with a cavity.
+    """
     rng = np.random.default_rng(seed)
     rows: list[tuple[np.ndarray, str, int, str]] = []
     for nodule in np.unique(crops.nodules[index]):
@@ -85,7 +89,12 @@ def crop_examples(crops: Crops, index: np.ndarray, seed: int = 0) -> Examples:
         chosen = own[levels(int(marked[0]), int(marked[-1]))]
         planes = normalise(crops.images[chosen], NORMALISATION, min_range=EIGHT_BIT_MIN_RANGE)
         centre = ndimage.center_of_mass(crops.votes[own].sum(axis=0, dtype=np.int64))
-        rows.append((around(planes, centre, spacing, MARGIN_PX), NODULE, int(crops.readers[own[0]]), patient))
+        seen = [planes]
+        if hollow_share and rng.random() < hollow_share:
+            hollow = hollowed(planes, crops.labels[chosen] == 1, rng)
+            seen += [] if hollow is planes else [hollow]
+        for one in seen:
+            rows.append((around(one, centre, spacing, MARGIN_PX), NODULE, int(crops.readers[own[0]]), patient))
         taken = (crops.votes[own] > 0).any(axis=0) | (crops.labels[own] == IGNORE).any(axis=0)
         for place in blobs(planes[len(planes) // 2], taken, spacing, rng)[:_EACH]:
             rows.append((around(planes, place, spacing, MARGIN_PX), BESIDE, 0, patient))

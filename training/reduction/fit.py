@@ -32,6 +32,8 @@ class FitConfig:
     nodule_targets
         Probability that the loss asks for where one, two, and three or more readers marked the nodule; what is none is
         asked ``other_target``.
+    hollow_share
+        Of the nodules of crops, that many are there with a cavity too: cavitary ones are rare.
     seed
         Of everything that is drawn.
     """
@@ -44,6 +46,7 @@ class FitConfig:
     nodules_of_scans: float = 0.15
     nodule_targets: tuple[float, float, float] = (0.6, 0.8, 0.97)
     other_target: float = 0.03
+    hollow_share: float = 0.3
     width: int = WIDTH
     seed: int = 0
 

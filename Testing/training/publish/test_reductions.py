@@ -54,7 +54,7 @@ def trained(monkeypatch, tmp_path):
         few = few.chosen(np.isin(few.kinds, (FOUND, FALSE)))
         return replace(few, patients=np.array([min(one.leave_out)] * len(few)), readers=few.readers)
 
-    def crop_examples(crops, index):
+    def crop_examples(crops, index, hollow_share=0.0):
         few = examples(8)
         few = few.chosen(np.isin(few.kinds, (NODULE, BESIDE)))
         return replace(few, patients=np.array(["P", "R", "S", "S"]))

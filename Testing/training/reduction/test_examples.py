@@ -41,6 +41,14 @@ def test_a_crop_gives_its_nodule_and_what_is_beside_it():
     assert (found.stacks[:, :, middle, middle].mean(axis=(1, 2, 3)) > 0.5).all()
 
 
+def test_some_nodules_come_with_a_cavity_too():
+    plain, both = (crop_examples(crops_with_vessels(), np.arange(3), share) for share in (0.0, 1.0))
+    assert (plain.kinds == NODULE).sum() == 1 and (both.kinds == NODULE).sum() == 2
+    solid, hollow = both.stacks[both.kinds == NODULE].astype(np.float32)
+    changed = np.argwhere(solid - hollow > 0.3)
+    assert len(changed) and (np.linalg.norm(changed[:, 1:] - (MARGIN_PX - 1) / 2, axis=1) < 7).all()
+
+
 def test_nothing_near_an_outline_or_the_border_is_taken_for_what_is_beside():
     crops = crops_with_vessels()
     plane = crops.images[0].astype(np.float32) / 255
