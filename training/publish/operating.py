@@ -32,7 +32,9 @@ from training.publish.shipped import shipped
 from training.publish.stored_scans import evenly, open_stored
 from training.sources import Sources
 
-FALSE_PER_SCAN = {"few false": 1.0, "balanced": 2.0, "sensitive": 4.0}
+FALSE_PER_SCAN = {"few false": 0.5, "balanced": 1.0, "sensitive": 4.0}
+"""At most so many false positives a scan at each operating point. A point at two finds nothing that one does not."""
+
 DEFAULT_POINT = "balanced"
 POINTS_SOURCE = (
     "six training scans; the candidate scorer judged scans that it was not fitted on (two folds), but the network had "
