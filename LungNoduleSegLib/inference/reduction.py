@@ -62,6 +62,8 @@ class Reduction:
 
     Parameters
     ----------
+    config
+        Strides and paddings of its convolutions.
     weights
         float32 arrays by name: ``convolutions.N.weight`` (out, in, k, j, i) and ``.bias`` (out,), ``head.weight``
         (2 x out,) and ``head.bias`` (1,).
@@ -147,4 +149,9 @@ def reduction_of(description: Mapping[str, Any] | None, weights: Mapping[str, ND
             f"the card describes a false-positive reduction that this version does not know ({error})",
             remedy="Update the program, or choose another model.",
         ) from error
-    return Reduction(config, weights)
+    found = Reduction(config, weights)
+    try:
+        found.logits(np.zeros((1, SLICES, STACK_PX, STACK_PX), np.float32))
+    except ValueError as error:
+        raise _unfit(f"a stack of {SLICES} x {STACK_PX} x {STACK_PX} is too small for it ({error})") from error
+    return found

@@ -187,7 +187,8 @@ def as_candidate(
 def reduced(ct: CT, candidate: Candidate, scorer: CandidateScorer | None, reduction: Reduction | None) -> Candidate:
     """The candidate scored once more, with what the false-positive reduction says of it.
 
-    It is not asked where the scorer alone is sure that it is nothing.
+    It is not asked where the scorer alone is sure that it is nothing. Without a scorer the plain score stays, and what
+    it says is a feature for fitting one.
     """
     if reduction is None or (scorer is not None and scorer(candidate.features) < LEAST_REDUCED):
         return candidate

@@ -30,22 +30,24 @@ def levels(first: int, last: int) -> NDArray[np.int64]:
 
 
 def around(
-    planes: NDArray[np.float32], centre_ji: tuple[float, float], spacing_mm: float, px: int = STACK_PX
+    planes: NDArray[np.float32], centre_ji: tuple[float, float], spacing_mm: tuple[float, float], px: int = STACK_PX
 ) -> NDArray[np.float32]:
     """Slices resampled around a place, float32 (slices, px, px) of PIXEL_MM; their border goes on beyond their end.
 
     Parameters
     ----------
     planes
-        float32 (slices, h, w), with square pixels of ``spacing_mm``.
+        float32 (slices, h, w).
     centre_ji
         Row and column that become the middle.
+    spacing_mm
+        Of rows and of columns.
     """
-    step = PIXEL_MM / spacing_mm
-    first = [centre - (px - 1) / 2 * step for centre in centre_ji]
+    step = [PIXEL_MM / spacing for spacing in spacing_mm]
+    first = [centre - (px - 1) / 2 * each for centre, each in zip(centre_ji, step)]
     out = np.empty((len(planes), px, px), np.float32)
     for plane, target in zip(planes, out, strict=True):
-        ndimage.affine_transform(plane, [step, step], offset=first, output=target, order=1, mode="nearest")
+        ndimage.affine_transform(plane, step, offset=first, output=target, order=1, mode="nearest")
     return out
 
 
@@ -57,7 +59,7 @@ def candidate_stack(
     Parameters
     ----------
     ct
-        Axial slices with pixels that are about square.
+        With axial slices.
     offset_kji, mask
         First voxel [k, j, i] of the mask in the CT, and the mask, bool [k, j, i], with at least one voxel.
     """
@@ -69,4 +71,4 @@ def candidate_stack(
         for centre, size in zip((row, column), ct.shape[1:])
     )
     tiles = gather(ct.hu, np.array([(k, j, i) for k in chosen]), slices=1)[:, 0]
-    return around(normalise(tiles, NORMALISATION), (row - j, column - i), ct.spacing_mm[1], px)
+    return around(normalise(tiles, NORMALISATION), (row - j, column - i), ct.spacing_mm[1:], px)

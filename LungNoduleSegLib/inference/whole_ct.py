@@ -82,7 +82,8 @@ def search(
     scorer
         Turns features into the probability of a candidate; without it the plain score is used.
     reduction
-        Looks at each candidate once more; its opinion weighs as much as the scorer's.
+        Looks at each candidate once more; its opinion weighs as much as the scorer's. Without a scorer it is kept among
+        the features alone.
     progress, cancel
         ``progress(fraction, message)``; ``cancel()`` true raises :class:`Cancelled` before the next batch.
     uncertainty

@@ -55,6 +55,8 @@ def check_postprocessing(data: object) -> None:
     if scorer is not None:
         checks.mapping(scorer, f"{at}candidate_scorer")
     if data.get("reduction") is not None:
+        if scorer is None:
+            checks.refuse(f"{at}reduction", "null where `candidate_scorer` is null", data["reduction"])
         reduction = checks.mapping(data["reduction"], f"{at}reduction")
         for name, least in (("strides", 1), ("paddings", 0)):
             for row in checks.sequence(checks.key(reduction, name, f"{at}reduction."), f"{at}reduction.{name}"):

@@ -90,10 +90,17 @@ def save_weights(
     Raises
     ------
     WeightsError
-        For values that are not finite, or a number of parameters that is not the card's; nothing is written then.
+        For values that are not finite, a number of parameters that is not the card's, or a false-positive reduction
+        that the card does not describe, or the other way round; nothing is written then.
     """
     import safetensors.numpy
 
+    if (card.postprocessing.get("reduction") is None) != (not reduction):
+        raise WeightsError(
+            f"the card of {card.name} describes {'no' if reduction else 'a'} false-positive reduction, and its weights "
+            f"are {'given' if reduction else 'missing'}",
+            remedy="Write both together.",
+        )
     folder = Path(folder)
     arrays = {name: _stored(name, value) for name, value in state.items()}
     arrays |= {f"{REDUCTION}{name}": _stored(name, value) for name, value in (reduction or {}).items()}

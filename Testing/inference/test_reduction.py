@@ -74,6 +74,12 @@ def test_weights_that_do_not_fit(change, said):
         Reduction(CONFIG, {name: value for name, value in {**weights(), **change}.items() if value is not None})
 
 
+def test_layers_that_no_stack_is_large_enough_for():
+    wide = {**weights(), "convolutions.0.weight": np.zeros((3, 1, 9, 3, 3), np.float32)}
+    with pytest.raises(WeightsError, match="a stack of 5 x 64 x 64 is too small"):
+        reduction_of(CONFIG.to_dict(), wide)
+
+
 def test_its_description_in_a_card():
     assert ReductionConfig.from_dict(CONFIG.to_dict()) == CONFIG
     assert reduction_of(None, weights()) is None
@@ -96,6 +102,12 @@ def test_where_the_scorer_is_sure_that_it_is_nothing_that_stands():
     hopeless = float(np.log(LEAST_REDUCED / (1 - LEAST_REDUCED))) - 0.01
     assert score({"peak": hopeless, STACK: 9.0}, SCORER) == pytest.approx(LEAST_REDUCED, abs=1e-3)
     assert score({"peak": hopeless + 0.02, STACK: 9.0}, SCORER) > 0.9
+
+
+def test_without_a_scorer_it_is_a_feature_alone():
+    ct, lung = thorax(balls=[(12, 110, 60, 4.0, 40)])
+    plain, both = (search(OracleEngine(), ct, lung=lung, reduction=r).candidates for r in (None, Asked()))
+    assert both[0].features[STACK] == -4.0 and both[0].probability == plain[0].probability
 
 
 class Asked:

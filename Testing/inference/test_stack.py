@@ -19,10 +19,12 @@ def test_slices_are_those_of_the_candidate(first, last, expected):
 
 def test_resampling_keeps_places_in_mm():
     plane = np.tile(np.arange(100, dtype=np.float32), (2, 100, 1))  # the value is the column
-    out = around(plane, (50.0, 40.0), 1.4, 8)
+    out = around(plane, (50.0, 40.0), (0.9, 1.4), 8)
     # Half a stack pixel right of the middle is .25 columns of 1.4 mm; the border goes on where the image ends.
     np.testing.assert_allclose(out[0, 0], 40 + (np.arange(8) - 3.5) * PIXEL_MM / 1.4, rtol=1e-5)
-    assert (around(plane, (50.0, 99.0), 1.4, 8)[0, 0, -4:] == 99).all()
+    down = around(plane.transpose(0, 2, 1).copy(), (50.0, 40.0), (0.9, 1.4), 8)
+    np.testing.assert_allclose(down[0, :, 0], 50 + (np.arange(8) - 3.5) * PIXEL_MM / 0.9, rtol=1e-5)
+    assert (around(plane, (50.0, 99.0), (0.9, 1.4), 8)[0, 0, -4:] == 99).all()
 
 
 def bright(centre, spacing=(2.5, 0.7, 0.7), shape=(12, 160, 170)):

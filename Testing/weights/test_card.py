@@ -42,6 +42,10 @@ def test_a_card_may_say_what_int8_needs():
     assert Card.from_dict(card_data()).quantisation is None
 
 
+LAYERS = {"strides": [[1, 1, 1]], "paddings": [[0, 0, 0]]}
+SCORED = {"postprocessing__candidate_scorer": {}}
+
+
 @pytest.mark.parametrize(
     ("quantisation", "finding"),
     [
@@ -134,10 +138,11 @@ def test_missing_inner_key_is_named(part: str, key: str):
         ({"postprocessing__crop_zooms": [1.0, 9.0]}, "`postprocessing.crop_zooms`.*between 0.5 and 2"),
         ({"postprocessing__coarse_pixel_mm": 3.0}, "`postprocessing.coarse_pixel_mm`.*between 0 and 2"),
         ({"postprocessing__candidate_scorer": 3}, "`postprocessing.candidate_scorer`"),
-        ({"postprocessing__reduction": 3}, "`postprocessing.reduction`"),
-        ({"postprocessing__reduction": {"strides": []}}, "`postprocessing.reduction.paddings` is missing"),
-        ({"postprocessing__reduction": {"strides": [[1, 2]], "paddings": []}}, "`postprocessing.reduction.strides`"),
-        ({"postprocessing__reduction": {"strides": [[1, 2, 0]], "paddings": []}}, "`postprocessing.reduction.strides`"),
+        ({"postprocessing__reduction": LAYERS}, "`postprocessing.reduction`.*null where `candidate_scorer` is null"),
+        ({**SCORED, "postprocessing__reduction": 3}, "`postprocessing.reduction`"),
+        ({**SCORED, "postprocessing__reduction": {"strides": []}}, "`postprocessing.reduction.paddings` is missing"),
+        ({**SCORED, "postprocessing__reduction": LAYERS | {"strides": [[1, 2]]}}, "`postprocessing.reduction.strides`"),
+        ({**SCORED, "postprocessing__reduction": LAYERS | {"paddings": [[0, -1, 0]]}}, "`postprocessing.reduction"),
         ({"training__series__train": ["not a uid"]}, "`training.series.train`"),
         ({"training__series__train": ["1.2", "1.2"]}, r"names each series once.*1\.2"),
         ({"training__series__validation": TRAIN_UIDS[:1]}, f"`training.series.validation`.*{TRAIN_UIDS[0]}"),

@@ -45,11 +45,17 @@ def test_round_trip_is_float16_on_disk_and_float32_in_memory(tmp_path: Path):
 
 def test_a_false_positive_reduction_lies_in_the_same_file(tmp_path: Path):
     second = {"head.bias": np.array([0.5], np.float32), "head.weight": np.array([2.0, 3.0], np.float32)}
-    save_weights(tmp_path, Card.from_dict(card_data()), tiny_state(), second)
+    layers = {"strides": [[1, 1, 1]], "paddings": [[0, 0, 0]]}
+    described = card_data(postprocessing__candidate_scorer={}, postprocessing__reduction=layers)
+    save_weights(tmp_path, Card.from_dict(described), tiny_state(), second)
     network, reduction = load_parts(entry_in(tmp_path))
     assert set(network) == set(tiny_state()) == set(load_state(entry_in(tmp_path)))
     assert {n: v.tolist() for n, v in reduction.items()} == {"head.bias": [0.5], "head.weight": [2.0, 3.0]}
     assert all(v.dtype == np.float32 for v in reduction.values())
+    for data, given in ((card_data(), second), (described, None)):
+        with pytest.raises(WeightsError, match="Write both together"):
+            save_weights(tmp_path / "none", Card.from_dict(data), tiny_state(), given)
+    assert not (tmp_path / "none").exists()
     make_model(tmp_path / "plain")
     assert load_parts(entry_in(tmp_path / "plain"))[1] == {}
 

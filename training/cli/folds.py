@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from LungNoduleSegLib.errors import InputError
 from training.cli.options import Cache, Data
 from training.sources import Sources
 
@@ -45,6 +46,9 @@ def folds(
 
     sources = Sources.find(data, cache)
     card, entry = (None, None) if model is None else shipped(model, folder)
+    if version and card is None:
+        raise InputError("a version is given, but no model", remedy="Name it with --model.")
+    card = card and replace(card, version=version or card.version)
     parts = folds_of(run, sources, reduction)
     output.mkdir(parents=True, exist_ok=True)
     table_of_marks = find_marks(source, output, marks)
@@ -67,7 +71,6 @@ def folds(
     for table in tables(summary):
         console.print(table)
     if card is not None:
-        card = replace(card, version=version or card.version)
         about_points = source_text(parts, scans)
         if reduction is None:
             with_scorer(card, judged, scores, about_points).write(folder / f"{card.name}.json")

@@ -26,7 +26,9 @@ POINTS_SOURCE = (
     "({runs}), scored by a scorer that was fitted on the other folds{reduction}; the network that ships saw all of "
     "these scans and was trained for longer"
 )
-REDUCTION_SOURCE = " and by a false-positive reduction that had not seen them"
+REDUCTION_SOURCE = (
+    " and by a false-positive reduction that had not seen them, though its design was chosen with these scans in view"
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ from training.publish.stored_scans import evenly, open_stored
 from training.sources import Sources
 
 FALSE_PER_SCAN = {"few false": 0.5, "balanced": 1.0, "sensitive": 4.0}
-"""At most so many false positives a scan at each operating point. A point at two finds nothing that one does not."""
+"""At most so many false positives a scan at each operating point."""
 
 DEFAULT_POINT = "balanced"
 POINTS_SOURCE = (
@@ -138,8 +138,10 @@ def with_scorer(
     """
     curve = operating_curve(scans, scores)
     points = operating_points(curve, FALSE_PER_SCAN)
+    names = [point["name"] for point in points]
     for point in points:
-        point["default"] = point["name"] == DEFAULT_POINT
+        # Where ties leave out a point, the strictest one that there is.
+        point["default"] = point["name"] == (DEFAULT_POINT if DEFAULT_POINT in names else names[0])
         point["source"] = about
     card = with_operating_points(card, fit_scorer(scans).to_dict(), points, reduction)
     reliability = candidate_reliability(scans, scores, about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.reduction import Reduction
 from LungNoduleSegLib.inference.stack import STACK_PX
 from training.evaluate.places import open_place
+from training.evaluate.records import marks_sha256
 from training.publish.folds import Fold, fold_of, judge_folds
 from training.publish.scoring import JudgedScan
 from training.reduction.examples import BESIDE, MARGIN_PX, NODULE, Examples, candidate_examples, crop_examples, joined
@@ -57,10 +59,10 @@ def train_reductions(
         for left_out, folds in groups.items()
     }
     crops = sources.crops()
-    near = crop_examples(crops, crops.on_side("train"), config.hollow_share)
+    near = crop_examples(crops, crops.on_side("train"), config.hollow_share, config.seed)
     unseen = crop_examples(crops, crops.on_side("validation"))
     networks: dict[str, list[str]] = {}
-    areas: dict[str, float] = {}
+    areas: dict[str, float | None] = {}
     counts: dict[str, dict[str, int]] = {}
     for number, left_out in enumerate([*groups, frozenset()]):
         file = f"fold-{number}.safetensors" if left_out else ALL
@@ -73,7 +75,7 @@ def train_reductions(
         networks[file] = sorted(left_out)
         counts[file] = {kind: int((examples.kinds == kind).sum()) for kind in config.counts()}
         areas[file] = validation_area(Reduction(network.config, weights), unseen)
-        say(f"{file}: area under the curve of the validation patients' crops {areas[file]:.4f}")
+        say(f"{file}: area under the curve of the validation patients' crops {areas[file]}")
     about = {
         "layers": network.config.to_dict(),
         "networks": networks,
@@ -117,23 +119,26 @@ def right_and_wrong(judged: JudgedScan) -> list[tuple[Candidate, int]]:
     return [(c, max((judged.readers[h] for h in hits), default=0)) for c, kind, hits in rows if kind != "finding"]
 
 
-def validation_area(reduction: Reduction, examples: Examples) -> float:
-    """Area under the ROC curve, nodules of crops against what lies beside them; NaN where either is missing."""
+def validation_area(reduction: Reduction, examples: Examples) -> float | None:
+    """Area under the ROC curve, nodules of crops against what lies beside them; None where either is missing."""
     margin = (MARGIN_PX - STACK_PX) // 2
     inner = slice(margin, margin + STACK_PX)
     logits = np.array([reduction.of_stack(s[:, inner, inner].astype(np.float32)) for s in examples.stacks])
     nodules, others = (np.sort(logits[examples.kinds == kind]) for kind in (NODULE, BESIDE))
     if not len(nodules) or not len(others):
-        return float("nan")
+        return None
     below = np.searchsorted(others, nodules, "left") + np.searchsorted(others, nodules, "right")
-    return float(below.mean() / 2 / len(others))
+    return round(float(below.mean() / 2 / len(others)), 4)
 
 
 def _candidates(folder: Path, fold: Fold, source: Path, marks: Path | None, say: Say) -> Examples:
+    """What a run found: kept from before only where it is the same run still, on the same data."""
     stored = folder / f"candidates-{fold.run}.npz"
+    of = json.dumps([sorted(fold.leave_out), fold.samples, str(source.resolve()), marks_sha256(marks)])
     if stored.is_file():
         with np.load(stored) as data:
-            return Examples(**{name: data[name] for name in Examples.__dataclass_fields__})
+            if "of" in data and str(data["of"]) == of:
+                return Examples(**{name: data[name] for name in Examples.__dataclass_fields__})
     parts = []
     for scan in judge_folds([fold], source, marks, say):
         ct, _ = open_place(scan.place, marks)
@@ -141,6 +146,6 @@ def _candidates(folder: Path, fold: Fold, source: Path, marks: Path | None, say:
     examples = joined(parts)
     folder.mkdir(parents=True, exist_ok=True)
     beside = stored.with_suffix(".part.npz")
-    np.savez(beside, **{name: getattr(examples, name) for name in Examples.__dataclass_fields__})
+    np.savez(beside, of=of, **{name: getattr(examples, name) for name in Examples.__dataclass_fields__})
     beside.replace(stored)
     return examples

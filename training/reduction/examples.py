@@ -93,11 +93,11 @@ def crop_examples(crops: Crops, index: np.ndarray, hollow_share: float = 0.0, se
         if hollow_share and rng.random() < hollow_share:
             hollow = hollowed(planes, crops.labels[chosen] == 1, rng)
             seen += [] if hollow is planes else [hollow]
-        for one in seen:
-            rows.append((around(one, centre, spacing, MARGIN_PX), NODULE, int(crops.readers[own[0]]), patient))
+        square, readers = (spacing, spacing), int(crops.readers[own[0]])
+        rows += [(around(one, centre, square, MARGIN_PX), NODULE, readers, patient) for one in seen]
         taken = (crops.votes[own] > 0).any(axis=0) | (crops.labels[own] == IGNORE).any(axis=0)
         for place in blobs(planes[len(planes) // 2], taken, spacing, rng)[:_EACH]:
-            rows.append((around(planes, place, spacing, MARGIN_PX), BESIDE, 0, patient))
+            rows.append((around(planes, place, square, MARGIN_PX), BESIDE, 0, patient))
     return _examples(rows)
 
 
@@ -139,4 +139,4 @@ def _examples(rows: list[tuple[np.ndarray, str, int, str]]) -> Examples:
     for target, row in zip(stacks, rows):
         target[...] = row[0]
     kinds, readers, patients = ([row[n] for row in rows] for n in (1, 2, 3))
-    return Examples(stacks, np.array(kinds, "<U16"), np.array(readers, np.int64), np.array(patients, "<U64"))
+    return Examples(stacks, np.array(kinds, str), np.array(readers, np.int64), np.array(patients, str))

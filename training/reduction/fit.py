@@ -30,8 +30,8 @@ class FitConfig:
     from_scans
         Share of a batch that are candidates of complete scans; ``nodules_of_scans`` of these are nodules.
     nodule_targets
-        Probability that the loss asks for where one, two, and three or more readers marked the nodule; what is none is
-        asked ``other_target``.
+        Probability that the loss asks for where one, two, and three or more readers marked the nodule; where no nodule
+        has so many, the last one for all. What is none is asked ``other_target``.
     hollow_share
         Of the nodules of crops, that many are there with a cavity too: cavitary ones are rare.
     seed
@@ -96,7 +96,9 @@ def fit(examples: Examples, config: FitConfig, say: Callable[[str], None] = lamb
 
 
 def _targets(examples: Examples, config: FitConfig) -> np.ndarray:
-    by_readers = np.array(config.nodule_targets, np.float32)[np.clip(examples.readers, 1, 3) - 1]
+    several = examples.readers.max() >= len(config.nodule_targets)
+    readers = np.clip(examples.readers, 1, 3) if several else np.full(len(examples), 3)
+    by_readers = np.array(config.nodule_targets, np.float32)[readers - 1]
     nodule = np.isin(examples.kinds, (NODULE, FOUND))
     return np.where(nodule, by_readers, np.float32(config.other_target)).astype(np.float32)
 

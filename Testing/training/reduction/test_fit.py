@@ -11,7 +11,7 @@ from LungNoduleSegLib.inference.reduction import Reduction
 from LungNoduleSegLib.inference.stack import SLICES, STACK_PX
 from Testing.training.synthetic import disc
 from training.reduction.examples import BESIDE, FALSE, FOUND, MARGIN_PX, NODULE, Examples
-from training.reduction.fit import FitConfig, augmented, fit
+from training.reduction.fit import FitConfig, _targets, augmented, fit
 from training.reduction.network import ReductionNetwork, folded
 from training.reduction.store import read_about, read_weights, reduction_without, write_about, write_reduction
 
@@ -57,6 +57,15 @@ def test_a_kind_without_examples_is_named():
     few = examples()
     with pytest.raises(InputError, match=f"no example of the kind '{FOUND}'"):
         fit(few.chosen(few.kinds != FOUND), FitConfig(steps=1))
+
+
+def test_what_is_asked_for_by_readers():
+    some = examples(8)
+    some.readers[:4] = (1, 0, 2, 0)
+    config = FitConfig(nodule_targets=(0.5, 0.7, 0.9), other_target=0.1)
+    assert _targets(some, config).tolist() == pytest.approx([0.5, 0.1, 0.7, 0.1, 0.9, 0.1, 0.9, 0.1])
+    single = some.chosen(np.arange(4))  # nobody read them three times: one reader counts in full
+    assert _targets(single, config).tolist() == pytest.approx([0.9, 0.1, 0.9, 0.1])
 
 
 def test_changed_stacks_keep_what_is_in_the_middle():
