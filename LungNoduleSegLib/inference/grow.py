@@ -80,7 +80,8 @@ class SlabCache:
         extent_px: tuple[int, int] = (0, 0),
         monitor: Monitor | None = None,
     ):
-        self._engine, self._hu, self._monitor = engine, hu, monitor
+        self._engine, self._hu = engine, hu
+        self._monitor = None if monitor is None else monitor.polling()
         self.centre_ji, self.views, self.extent_px = centre_ji, tuple(views), extent_px
         self._slab: Slab | None = None
 
@@ -103,11 +104,10 @@ class SlabCache:
         return self._slab
 
     def _predict(self, slices: range) -> Slab:
-        if self._monitor is not None:
-            self._monitor.step(0.0)
         return predict_slab(
-            self._engine, self._hu, slices, self.centre_ji, views=self.views, extent_px=self.extent_px
-        )
+            self._engine, self._hu, slices, self.centre_ji,
+            views=self.views, extent_px=self.extent_px, monitor=self._monitor,
+        )  # fmt: skip
 
 
 def cut(

@@ -40,6 +40,10 @@ class Monitor:
             self._last = max(self._last, now)
             self._progress(self._last, self._message)
 
+    def polling(self) -> Monitor:
+        """One that is cancelled with this one and reports nothing: for batches that are no progress of their own."""
+        return Monitor(cancel=self._cancel)
+
 
 class Clock:
     """Seconds of each stage, by name; a stage that comes again adds to its own."""

@@ -123,7 +123,7 @@ def search(
         sure = (c for c in candidates if c.probability >= SURE)
         if any(share_inside(component.voxels, c) > 0.5 for c in sure):
             continue
-        grown = resegment(scaled, ct_axial, component, settings, scorer)
+        grown = resegment(scaled, ct_axial, component, settings, scorer, monitor)
         if grown is None:
             continue
         if uncertainty:

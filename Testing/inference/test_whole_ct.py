@@ -138,6 +138,25 @@ def test_another_orientation_gives_the_same_nodules(scene, found, order_flips):
     assert result.probability().shape == other.shape
 
 
+def test_cancel_stops_within_the_outlining_of_one_candidate(scene):
+    ct, lung = scene
+
+    class Counting(OracleEngine):
+        batches = 0
+
+        def predict(self, tiles, **options):
+            self.batches += 1
+            return super().predict(tiles, **options)
+
+    whole, stages = Counting(batch_size=1), []
+    search(whole, ct, lung=lung, progress=lambda f, m: stages.append((m, whole.batches)))
+    begun = next(batches for message, batches in stages if message == "Outlining candidates")
+    engine = Counting(batch_size=1)
+    with pytest.raises(Cancelled):
+        search(engine, ct, lung=lung, cancel=lambda: engine.batches > begun + 2)
+    assert engine.batches == begun + 3
+
+
 def test_progress_rises_to_one_and_cancel_stops_at_the_next_batch(scene):
     ct, lung = scene
     seen = []
