@@ -31,7 +31,8 @@ class Candidate:
     diameter_mm
         Of the ball with the mask's volume.
     features
-        Everything measured, by name; see :mod:`LungNoduleSegLib.inference.features`.
+        Everything measured, by name; see :mod:`LungNoduleSegLib.inference.features`, and
+        :data:`~LungNoduleSegLib.inference.scorer.STACK` where the false-positive reduction looked at it.
     """
 
     offset_kji: tuple[int, int, int]

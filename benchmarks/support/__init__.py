@@ -29,11 +29,10 @@ def machine() -> str:
 
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        name = models[0].split(":", 1)[1].strip() if models else name
-    flags = info.read_text() if info.exists() else ""
-    there = {**cpu_features(), "vnni": "avx512_vnni" in flags or "avx_vnni" in flags}
+    text = info.read_text() if info.exists() else ""
+    models = [line for line in text.splitlines() if line.startswith("model name")]
+    name = models[0].split(":", 1)[1].strip() if models else name
+    there = {**cpu_features(), "vnni": "avx512_vnni" in text or "avx_vnni" in text}
     sets = ", ".join(name for name, is_there in there.items() if is_there) or "none of avx2, avx512, amx, vnni"
     gpu = f"; {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     load = f"; load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from training.cli.options import Marks
+
 
 def evaluate(
     source: Annotated[
@@ -17,10 +19,7 @@ def evaluate(
         list[str] | None, typer.Option(help="LIDC-IDRI-NNNN, repeatable or with commas; default: all found.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for the tables; default: evaluation-MODEL.")] = None,
-    marks: Annotated[
-        Path | None,
-        typer.Option(help="Readers' marks without contour (.csv[.gz]); default: the source's table or XML files."),
-    ] = None,
+    marks: Marks = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: all.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
 ) -> None:

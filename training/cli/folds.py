@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from LungNoduleSegLib.errors import InputError
-from training.cli.options import Cache, Data
+from training.cli.options import Cache, Data, Marks, Scans
 from training.sources import Sources
 
 
 def folds(
-    source: Annotated[Path, typer.Argument(help="Folder with the scans, in whatever layout, or the development data.")],
+    source: Scans,
     run: Annotated[list[str], typer.Option(help="A run that was trained with --leave-out; two at least.")],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("evaluation-folds"),
     model: Annotated[str | None, typer.Option(help="Model whose card gets this scorer and its points.")] = None,
@@ -23,10 +23,7 @@ def folds(
         str | None, typer.Option(help="False-positive reduction of `reduce`; the model's weights get the one of all.")
     ] = None,
     version: Annotated[str | None, typer.Option(help="Version of the model from now on; default: as it was.")] = None,
-    marks: Annotated[
-        Path | None,
-        typer.Option(help="Readers' marks without contour (.csv[.gz]); default: the source's table or XML files."),
-    ] = None,
+    marks: Marks = None,
     data: Data = None,
     cache: Cache = None,
 ) -> None:
@@ -45,10 +42,12 @@ def folds(
     from training.reduction.store import read_weights, summary_of
 
     sources = Sources.find(data, cache)
-    card, entry = (None, None) if model is None else shipped(model, folder)
-    if version and card is None:
+    card = None
+    if model is not None:
+        card, entry = shipped(model, folder)
+        card = replace(card, version=version or card.version)
+    elif version:
         raise InputError("a version is given, but no model", remedy="Name it with --model.")
-    card = card and replace(card, version=version or card.version)
     parts = folds_of(run, sources, reduction)
     output.mkdir(parents=True, exist_ok=True)
     table_of_marks = find_marks(source, output, marks)
@@ -75,7 +74,6 @@ def folds(
         if reduction is None:
             with_scorer(card, judged, scores, about_points).write(folder / f"{card.name}.json")
         else:
-            assert entry is not None
             trained = sources.reduction(reduction)
             layers, weights = read_weights(trained)
             card = with_scorer(card, judged, scores, about_points, layers.to_dict())

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from training.cli.options import Cache, Data
+from training.cli.options import Cache, Data, Marks, Scans
 from training.sources import Sources
 
 
 def reduce(
-    source: Annotated[Path, typer.Argument(help="Folder with the scans, in whatever layout, or the development data.")],
+    source: Scans,
     run: Annotated[list[str], typer.Option(help="A run that was trained with --leave-out; two folds at least.")],
     name: Annotated[str, typer.Option(help="Name of the reduction, for `folds --reduction`.")],
     steps: Annotated[int, typer.Option(help="Steps of training of each network.")] = 1500,
     seed: Annotated[int, typer.Option()] = 0,
-    marks: Annotated[
-        Path | None,
-        typer.Option(help="Readers' marks without contour (.csv[.gz]); default: the source's table or XML files."),
-    ] = None,
+    marks: Marks = None,
     data: Data = None,
     cache: Cache = None,
 ) -> None:

@@ -96,8 +96,10 @@ def fit(examples: Examples, config: FitConfig, say: Callable[[str], None] = lamb
 
 
 def _targets(examples: Examples, config: FitConfig) -> np.ndarray:
-    several = examples.readers.max() >= len(config.nodule_targets)
-    readers = np.clip(examples.readers, 1, 3) if several else np.full(len(examples), 3)
+    """float32 (n,): probability that the loss asks for."""
+    most = len(config.nodule_targets)
+    several = examples.readers.max() >= most
+    readers = np.clip(examples.readers, 1, most) if several else np.full(len(examples), most)
     by_readers = np.array(config.nodule_targets, np.float32)[readers - 1]
     nodule = np.isin(examples.kinds, (NODULE, FOUND))
     return np.where(nodule, by_readers, np.float32(config.other_target)).astype(np.float32)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.weights import Card
 from Testing.training.publish.test_scoring import candidate
 from Testing.training.synthetic import TEST, TRAIN, VALIDATION, crops_of, disc_crops
@@ -119,3 +121,13 @@ def test_candidates_when_asked_for(model, monkeypatch):
     card = calibrate("tiny", folder, sources, candidates=True)
     assert sum(card.metrics["candidates"]["calibration"]["bins"]["counts"]) == 2
     assert len(card.metrics["candidates"]["calibration"]["bins"]["counts"]) == BINS
+
+
+def test_candidates_that_a_reduction_learned_from_are_refused(model):
+    folder, card, sources = model
+    layers = {"strides": [[1, 1, 1]], "paddings": [[0, 0, 0]]}
+    after = {**card.to_dict()["postprocessing"], "candidate_scorer": {}, "reduction": layers}
+    replace(card, postprocessing=after).write(folder / "tiny.json")
+    with pytest.raises(InputError, match="false-positive reduction, which has seen these candidates"):
+        calibrate("tiny", folder, sources, candidates=True)
+    assert calibrate("tiny", folder, sources).postprocessing["reduction"] is not None
