@@ -61,6 +61,7 @@ def train_reductions(
     crops = sources.crops()
     near = crop_examples(crops, crops.on_side("train"), config.hollow_share, config.seed)
     unseen = crop_examples(crops, crops.on_side("validation"))
+    weights: dict[str, dict[str, np.ndarray]] = {}
     networks: dict[str, list[str]] = {}
     areas: dict[str, float | None] = {}
     counts: dict[str, dict[str, int]] = {}
@@ -70,11 +71,10 @@ def train_reductions(
         say(f"{file}: without {', '.join(sorted(left_out)) or 'nobody left out'}")
         examples = joined([near.without(left_out), *others])
         network = fit(examples, config, say)
-        weights = folded(network)
-        write_reduction(folder / file, weights)
+        weights[file] = folded(network)
         networks[file] = sorted(left_out)
         counts[file] = {kind: int((examples.kinds == kind).sum()) for kind in config.counts()}
-        areas[file] = validation_area(Reduction(network.config, weights), unseen)
+        areas[file] = validation_area(Reduction(network.config, weights[file]), unseen)
         say(f"{file}: area under the curve of the validation patients' crops {areas[file]}")
     about = {
         "layers": network.config.to_dict(),
@@ -84,6 +84,9 @@ def train_reductions(
         "fit": asdict(config),
         "validation_area": areas,
     }
+    # Only now: what was trained before under this name stays whole if this training is broken off.
+    for file, arrays in weights.items():
+        write_reduction(folder / file, arrays)
     write_about(folder, about)
 
 
