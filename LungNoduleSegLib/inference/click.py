@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from LungNoduleSegLib.ct.volume import CT
+from LungNoduleSegLib.inference.across import settled
+from LungNoduleSegLib.inference.coarse import CoarseEngine, native_px
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.grow import Grown, SlabCache, cut, enlarged, grow
 from LungNoduleSegLib.inference.local_region import RADIUS_MM, local_region
@@ -42,6 +44,13 @@ class ClickSettings:
         Half height of the first slab.
     views
         Views averaged for the final mask.
+    large_pixel_mm
+        Pixels that the seed's surroundings are looked at in too, where the CT's are smaller; 0 leaves it out. Of what
+        is larger than about half a tile a network sees pieces at best: seeds inside a mass of 45 mm gave nothing or a
+        few mm at pixels of .63 mm, and the mass at 1.15 mm.
+    large_mm, large_gain
+        That look counts where, on the seed's slice, it shows at least a disc of this diameter and this many times the
+        area that the CT's own pixels show.
     """
 
     thresholds: tuple[float, ...] = (0.5, 0.3, 0.15)
@@ -49,8 +58,13 @@ class ClickSettings:
     grid_px: int = 4
     slab_mm: float = 4.0
     views: int = 2
+    large_pixel_mm: float = 1.15
+    large_mm: float = 15.0
+    large_gain: float = 1.5
 
     def __post_init__(self) -> None:
+        if self.large_pixel_mm < 0 or self.large_mm <= 0 or self.large_gain < 1:
+            raise ValueError(f"Expected positive click settings and a gain of at least 1, got {self}")
         if not self.thresholds or not all(0 < t < 1 for t in self.thresholds):
             raise ValueError(f"Expected argument `thresholds` to lie between 0 and 1, got {self.thresholds}")
         if self.grid_px < 1 or self.reach_mm < 0 or self.slab_mm <= 0 or not 1 <= self.views <= len(VIEWS):
@@ -86,10 +100,12 @@ def segment_seed(
     """The structure at a voxel of an axial CT.
 
     A crop is centred on the seed, then on what it shows, until it stays where it is; then a slab of slices around it is
-    predicted in one batch, recentred likewise, and walked from the largest slice up and down.
+    predicted in one batch, recentred likewise, and walked from the largest slice up and down. Last, its ends are
+    settled. What is large is followed at larger pixels.
     """
     settings = settings or ClickSettings()
     grown = _grown(engine, ct, seed, settings, monitor)
+    grown = _large(engine, ct, seed, settings, grown, monitor) or grown
     if grown is None:
         offset, mask = local_region(ct.hu, seed, ct.spacing_mm)
         return SeedRegion(
@@ -100,6 +116,7 @@ def segment_seed(
             "The network sees no nodule at this point; "
             f"the segment is what stands out there by its HU, within {RADIUS_MM:g} mm.",
         )
+    grown = settled(ct, grown, seed)
     mask, warning = _holding_seed(grown, seed, ct)
     offset, mask = inside(ct.shape, grown.slab.offset_kji, mask)
     _, mean = inside(ct.shape, grown.slab.offset_kji, grown.slab.mean)
@@ -147,6 +164,26 @@ def _grown(engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, monitor
     slab = joined(plain, others)
     found = cut(slab, seed, spacing, thresholds=settings.thresholds, reach_mm=settings.reach_mm)
     return best if found is None else Grown(slab, *found)
+
+
+def _large(
+    engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, grown: Grown | None, monitor: Monitor | None
+) -> Grown | None:
+    """The structure at larger pixels, where these show more than ``grown``; else None."""
+    px = native_px(engine.tile_px, ct.spacing_mm[2], settings.large_pixel_mm)
+    if px == engine.tile_px:
+        return None
+    larger = CoarseEngine(engine, px)
+    look = SlabCache(larger, ct.hu, (seed[1], seed[2]), (PLAIN,), (0, 0), monitor).get(range(seed[0], seed[0] + 1))
+    found = cut(look, seed, ct.spacing_mm, thresholds=settings.thresholds[:1], reach_mm=settings.reach_mm)
+    if found is None:
+        return None
+    k = -1 if grown is None else seed[0] - grown.slab.offset_kji[0]
+    own = int(grown.mask[k].sum()) if grown is not None and 0 <= k < len(grown.mask) else 0
+    least = np.pi / 4 * settings.large_mm**2 / float(np.prod(ct.spacing_mm[1:]))
+    if found[0].sum() < max(least, settings.large_gain * own):
+        return None
+    return _grown(larger, ct, seed, settings, monitor)
 
 
 def _located(

@@ -47,6 +47,23 @@ class Component:
         high = self.values >= threshold
         return Component(self.voxels[high], self.values[high])
 
+    def without(self, offset_kji: tuple[int, int, int], mask: NDArray[np.bool_]) -> Component | None:
+        """Its largest connected piece outside of a mask, bool [k, j, i] at ``offset_kji``; None if there is none."""
+        local = self.voxels - offset_kji
+        held = ((local >= 0) & (local < mask.shape)).all(axis=1)
+        held[held] = mask[tuple(local[held].T)]
+        if held.all():
+            return None
+        voxels, values = self.voxels[~held], self.values[~held]
+        low = voxels.min(axis=0)
+        labels = sparse_components(voxels - low, tuple(voxels.max(axis=0) - low + 1))
+        largest = labels == int(np.bincount(labels).argmax())
+        return Component(voxels[largest], values[largest])
+
+    def diameter_mm(self, voxel_mm3: float) -> float:
+        """Of the ball with its volume."""
+        return equivalent_diameter(len(self.voxels) * voxel_mm3)
+
     def on_slice(self, k: int) -> NDArray[np.int64]:
         """(m, 2) rows and columns on a slice."""
         return self.voxels[self.voxels[:, 0] == k, 1:]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from LungNoduleSegLib.ct.volume import CT
+from LungNoduleSegLib.inference.across import settled
 from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.components import Component
 from LungNoduleSegLib.inference.described import candidate_features, component_features, placed_mask
@@ -87,21 +88,21 @@ def resegment(
 ) -> Grown | None:
     """The final mask of a component, from crops centred on it over all its slices; None if nothing is left of it.
 
-    One view finds how far it reaches, the others look at those slices, and all together give the mask. What scores too
-    low in the first view to be reported at any threshold is left at that.
+    One view finds how far it reaches, the others look at those slices, and all together give the mask, whose ends are
+    then settled. What scores too low in the first view to be reported at any threshold is left at that.
     """
     grown = _followed(engine, ct, component, settings, monitor)
     if grown is None or _hopeless(ct, component, grown, settings, scorer):
         return None
     others: tuple[View, ...] = VIEWS[1 : settings.views]
     if not others:
-        return grown
+        return settled(ct, grown)
     cache = SlabCache(engine, ct.hu, grown.centre_px, others, enlarged(grown) or (0, 0), monitor)
     slab = joined(grown.slab, cache.get(grown.slices))
     seed = _summit(component, slab, grown)
     threshold = _cut_at(slab.mean[tuple(np.subtract(seed, slab.offset_kji))], settings)
     found = cut(slab, seed, ct.spacing_mm, thresholds=(threshold,), reach_mm=0.1)
-    return None if found is None else Grown(slab, *found)
+    return None if found is None else settled(ct, Grown(slab, *found))
 
 
 def _followed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -20,6 +22,10 @@ PIXEL_MM = 0.7
 STACK_PX = 64
 """Pixels of a stack and how many a side: 45 mm around the candidate's middle."""
 
+FILLED_PX = 40
+"""What is larger than so many of these pixels, 28 mm, is shown smaller: so large are the largest nodules that were
+learned, and of a mass of 45 mm the stack would hold nothing but its inside."""
+
 NORMALISATION = Normalisation()
 """Of each slice's 128 x 128 pixels of the CT around the candidate, before it is resampled; as the networks' tiles."""
 
@@ -30,9 +36,13 @@ def levels(first: int, last: int) -> NDArray[np.int64]:
 
 
 def around(
-    planes: NDArray[np.float32], centre_ji: tuple[float, float], spacing_mm: tuple[float, float], px: int = STACK_PX
+    planes: NDArray[np.float32],
+    centre_ji: tuple[float, float],
+    spacing_mm: tuple[float, float],
+    px: int = STACK_PX,
+    pixel_mm: float = PIXEL_MM,
 ) -> NDArray[np.float32]:
-    """Slices resampled around a place, float32 (slices, px, px) of PIXEL_MM; their border goes on beyond their end.
+    """Slices resampled around a place, float32 (slices, px, px); their border goes on beyond their end.
 
     Parameters
     ----------
@@ -42,8 +52,10 @@ def around(
         Row and column that become the middle.
     spacing_mm
         Of rows and of columns.
+    px, pixel_mm
+        Pixels a side of the result, and their size.
     """
-    step = [PIXEL_MM / spacing for spacing in spacing_mm]
+    step = [pixel_mm / spacing for spacing in spacing_mm]
     first = [centre - (px - 1) / 2 * each for centre, each in zip(centre_ji, step)]
     out = np.empty((len(planes), px, px), np.float32)
     for plane, target in zip(planes, out, strict=True):
@@ -66,9 +78,13 @@ def candidate_stack(
     voxels = np.argwhere(mask) + offset_kji
     _, row, column = voxels.mean(axis=0).tolist()
     chosen = levels(int(voxels[:, 0].min()), int(voxels[:, 0].max()))
+    spacing = ct.spacing_mm[1:]
+    extent = (np.ptp(voxels[:, 1:], axis=0) + 1) * spacing
+    pixel_mm = max(PIXEL_MM, float(extent.max()) / FILLED_PX)
+    tile = TILE_PX if pixel_mm == PIXEL_MM else max(TILE_PX, 2 * math.ceil(px * pixel_mm / min(spacing) / 2))
     j, i = (
-        min(max(round(centre) - TILE_PX // 2, 0), max(size - TILE_PX, 0))
+        min(max(round(centre) - tile // 2, 0), max(size - tile, 0))
         for centre, size in zip((row, column), ct.shape[1:])
     )
-    tiles = gather(ct.hu, np.array([(k, j, i) for k in chosen]), slices=1)[:, 0]
-    return around(normalise(tiles, NORMALISATION), (row - j, column - i), ct.spacing_mm[1:], px)
+    tiles = gather(ct.hu, np.array([(k, j, i) for k in chosen]), slices=1, px=tile)[:, 0]
+    return around(normalise(tiles, NORMALISATION), (row - j, column - i), spacing, px, pixel_mm)

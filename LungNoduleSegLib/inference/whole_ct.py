@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,10 @@ from LungNoduleSegLib.inference.tiles import ProbabilityVolume
 
 SURE = 0.5
 """What lies in a candidate with at least this probability is not outlined once more."""
+
+LEAST_REST_MM = 10.0
+"""Where the outline of a component is only a part of it, what is left is looked at too, once, if it has the volume of
+such a ball: a mass beside the mediastinum can be one component with something false there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +121,12 @@ def search(
     before = engine.tiles
     candidates: list[Candidate] = []
     spread: list[SpreadBox] = []
-    kept = [(seen.scale.engine, component) for seen in looks for component in seen.kept]
-    for n, (scaled, component) in enumerate(kept):
-        monitor.step(n / len(kept))
+    waiting = deque((seen.scale.engine, component, True) for seen in looks for component in seen.kept)
+    total, done = len(waiting), 0
+    while waiting:
+        monitor.step(done / max(total, done + len(waiting)))
+        done += 1
+        scaled, component, whole = waiting.popleft()
         # Most of what larger pixels see was found before; so were the pieces of what a tile's edge had cut.
         sure = (c for c in candidates if c.probability >= SURE)
         if any(share_inside(component.voxels, c) > 0.5 for c in sure):
@@ -129,6 +137,9 @@ def search(
         if uncertainty:
             spread.append(spread_box(turned, grown.slab))
         candidate = as_candidate(ct_axial, grown, component, scorer)
+        rest = component.without(candidate.offset_kji, candidate.mask) if whole else None
+        if rest is not None and rest.diameter_mm(ct_axial.voxel_volume_mm3) >= LEAST_REST_MM:
+            waiting.append((scaled, rest, False))
         if candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung_axial):
             candidates.append(candidate)
     candidates = without_doubles(candidates)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from LungNoduleSegLib.ct import CT
-from LungNoduleSegLib.inference.stack import PIXEL_MM, SLICES, STACK_PX, around, candidate_stack, levels
+from LungNoduleSegLib.inference.stack import FILLED_PX, PIXEL_MM, SLICES, STACK_PX, around, candidate_stack, levels
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,19 @@ def test_gain_and_offset_do_not_matter():
 def test_a_ct_smaller_than_a_tile():
     ct = CT.from_array(np.full((2, 40, 50), -800, np.int16), spacing_mm=(5.0, 0.9, 0.9))
     assert candidate_stack(ct, (1, 10, 10), np.ones((1, 3, 3), bool)).shape == (SLICES, STACK_PX, STACK_PX)
+
+
+@pytest.mark.parametrize("radius_mm", [10.0, 20.0, 30.0])
+def test_a_mass_is_shown_with_what_is_around_it(radius_mm):
+    """Up to 28 mm at pixels of .7 mm, larger ones so that they take 40 of the 64 pixels."""
+    spacing = (2.5, 0.8, 0.8)
+    rows, columns = np.ogrid[:200, :200]
+    disc = ((rows - 100) * 0.8) ** 2 + ((columns - 90) * 0.8) ** 2 <= radius_mm**2
+    hu = np.random.default_rng(0).normal(-850, 20, (3, 200, 200)).round().astype(np.int16)
+    hu[:, disc] = 40
+    low = np.argwhere(disc).min(axis=0)
+    mask = np.repeat(disc[disc.any(axis=1)][:, disc.any(axis=0)][None], 3, axis=0)
+    stack = candidate_stack(CT.from_array(hu, spacing_mm=spacing), (0, int(low[0]), int(low[1])), mask)
+    across = (stack[2, STACK_PX // 2] > 0.5).sum()
+    assert across == pytest.approx(min(2 * radius_mm / PIXEL_MM, FILLED_PX), abs=2.5)
+    assert (stack[:, [0, -1]] < 0.2).all()  # lung at its border

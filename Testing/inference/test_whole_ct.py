@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import Cancelled, InputError
+from LungNoduleSegLib.inference import whole_ct
 from LungNoduleSegLib.inference.candidate import overlap
 from LungNoduleSegLib.inference.components import Component, components
 from LungNoduleSegLib.inference.described import component_features
@@ -384,3 +385,28 @@ def test_settings_through_json():
     assert SearchSettings.from_dict(settings.to_dict()) == settings
     with pytest.raises(ValueError, match="Expected settings"):
         SearchSettings.from_dict({"speed": 11})
+
+
+def test_two_nodules_in_one_component_are_both_outlined(monkeypatch):
+    """What the network half believes in between joins them; the outline of one leaves the other."""
+    balls = [(20, 90, 60, 8.0, 50), (20, 128, 60, 7.0, 50)]
+    ct, lung = thorax(balls=balls)
+    hu = ct.hu.copy()
+    hu[20, 99:120, 58:63] = -90  # .2 by the oracle
+    ct = CT.from_array(hu, spacing_mm=ct.spacing_mm)
+    for least, both in ((whole_ct.LEAST_REST_MM, True), (1000.0, False)):
+        monkeypatch.setattr(whole_ct, "LEAST_REST_MM", least)
+        found = search(OracleEngine(), ct, lung=lung)
+        assert all(match(ct, found.candidates, ball) > 0.95 for ball in balls) == both
+
+
+def test_what_is_left_of_a_component():
+    voxels = np.argwhere(np.ones((1, 2, 10), bool)) + (3, 4, 5)
+    component = Component(voxels, np.linspace(0.2, 0.9, 20).astype(np.float32))
+    assert component.without((3, 4, 5), np.ones((1, 2, 10), bool)) is None
+    middle = np.ones((4, 9, 2), bool)
+    rest = component.without((0, 0, 8), middle)  # columns 8 and 9: three columns are left of it and five right
+    assert rest is not None
+    assert sorted(set(rest.voxels[:, 2].tolist())) == [10, 11, 12, 13, 14]
+    np.testing.assert_array_equal(rest.values, component.values[component.voxels[:, 2] >= 10])
+    assert component.diameter_mm(2.0) == pytest.approx((6 * 40 / np.pi) ** (1 / 3))

@@ -1,0 +1,148 @@
+"""Across slices: where a structure ends, and slices in its middle that were missed.
+
+Slices are thick: the one beyond a nodule's end still shows a faint disc of it, by partial volume, and a network of
+slices outlines that too. Readers do not.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from LungNoduleSegLib.ct.volume import CT
+from LungNoduleSegLib.inference.grow import Grown
+from LungNoduleSegLib.inference.regions import filled, tight
+from LungNoduleSegLib.inference.slab import inside
+
+END_SHARE = 0.4
+"""The last slice at each end stands out by at least this share of the structure's contrast, or it is left."""
+
+EDGE_SHARE = 0.3
+"""On the last slice at each end, so does every pixel by this share."""
+
+RING_MM = (1.5, 4.5)
+"""Distance of what surrounds a structure: its lower quartile is the level that contrast is measured from."""
+
+LEAST_CONTRAST_HU = 100.0
+"""A structure that stands out by less has its ends where the network sees them."""
+
+
+def settled(ct: CT, grown: Grown, keep_kji: tuple[int, int, int] | None = None) -> Grown:
+    """A grown structure with its missed slices filled in and its faint ends left out.
+
+    Parameters
+    ----------
+    ct
+        With axial slices.
+    keep_kji
+        A voxel of the CT that is not left out: where it would be, its slice, and those from there to the largest one,
+        stay as they are.
+    """
+    mask = bridged(grown.mask)
+    box = tight(mask)
+    assert box is not None
+    margin = [0, *(int(np.ceil(RING_MM[1] / s)) + 1 for s in ct.spacing_mm[1:])]
+    room = tuple(slice(max(s.start - m, 0), s.stop + m) for s, m in zip(box, margin))
+    offset = tuple(o + s.start for o, s in zip(grown.slab.offset_kji, room))
+    (k, j, i), near = inside(ct.shape, offset, mask[room])  # type: ignore[arg-type]
+    if near.any():
+        hu = ct.hu[k : k + near.shape[0], j : j + near.shape[1], i : i + near.shape[2]]
+        shorter = ended(near, hu, ct.spacing_mm)
+        if keep_kji is not None:
+            kept = tuple(v - o for v, o in zip(keep_kji, (k, j, i)))
+            held = all(0 <= v < n for v, n in zip(kept, near.shape)) and near[kept]
+            if held and not shorter[kept]:
+                shorter = ended(near, hu, ct.spacing_mm, keep=kept[0])
+        start = tuple(a - o for a, o in zip((k, j, i), grown.slab.offset_kji))
+        mask[tuple(slice(a, a + n) for a, n in zip(start, near.shape))] = shorter
+    return Grown(grown.slab, mask, grown.threshold)
+
+
+def bridged(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask with slices filled in that lie between others and have nothing.
+
+    Each is interpolated between the nearest slices with something by their signed distances (shape-based interpolation;
+    Raya and Udupa, IEEE TMI 1990), which leaves nothing where those two have no place in common.
+
+    Parameters
+    ----------
+    mask
+        bool [k, j, i]; not changed.
+    """
+    mask = mask.copy()
+    occupied = np.flatnonzero(mask.any(axis=(1, 2)))
+    for below, above in pairwise(occupied):
+        if above - below == 1:
+            continue
+        one, other = _signed_distance(mask[below]), _signed_distance(mask[above])
+        for k in range(below + 1, above):
+            share = (k - below) / (above - below)
+            mask[k] = (1 - share) * one + share * other > 0
+    return mask
+
+
+def _signed_distance(plane: NDArray[np.bool_]) -> NDArray[np.float64]:
+    # Its border of one keeps a plane that is full from having no distance at all.
+    inner = ndimage.distance_transform_edt(np.pad(plane, 1))[1:-1, 1:-1]
+    return inner - ndimage.distance_transform_edt(~plane)
+
+
+def ended(
+    mask: NDArray[np.bool_], hu: NDArray, spacing_mm: tuple[float, float, float], keep: int | None = None
+) -> NDArray[np.bool_]:
+    """The mask without slices at its ends, and pixels of its last slices, that hardly stand out.
+
+    The contrast is that of the largest slice: the upper quartile inside, above the lower quartile of what surrounds it.
+    From each end, slices whose own upper quartile reaches less than ``END_SHARE`` of it are left out; of the slice that
+    is the last then, pixels that reach less than ``EDGE_SHARE``. The largest slice always stays.
+
+    Parameters
+    ----------
+    mask
+        bool [k, j, i]; not changed.
+    hu
+        On the same grid, with ``RING_MM`` of room around the mask where the CT has it.
+    keep
+        Index of a slice that stays as it is, with those from there to the largest one.
+    """
+    out = mask.copy()
+    areas = mask.sum(axis=(1, 2))
+    largest = int(areas.argmax())
+    levels = _levels(mask[largest], hu[largest], spacing_mm[1:])
+    if levels is None:
+        return out
+    surround, contrast = levels
+    fixed = {largest} if keep is None else set(range(min(keep, largest), max(keep, largest) + 1))
+    occupied = np.flatnonzero(areas)
+    for end in (occupied, occupied[::-1]):
+        for k in end.tolist():
+            if k in fixed:
+                break
+            share = (hu[k] - surround) / contrast
+            if np.percentile(share[out[k]], 75) < END_SHARE:
+                out[k] = False
+                continue
+            out[k] = _largest_piece(filled((out[k] & (share >= EDGE_SHARE))[None])[0])
+            break
+    return out
+
+
+def _levels(
+    plane: NDArray[np.bool_], hu: NDArray, spacing_mm: tuple[float, float]
+) -> tuple[float, float] | None:
+    """HU around a structure on one slice, and by how much it stands out; None where it does not or fills all."""
+    distance = ndimage.distance_transform_edt(~plane, sampling=spacing_mm)
+    ring = (distance > RING_MM[0]) & (distance <= RING_MM[1])
+    if not ring.any():
+        return None
+    surround = float(np.percentile(hu[ring], 25))
+    contrast = float(np.percentile(hu[plane], 75)) - surround
+    return (surround, contrast) if contrast >= LEAST_CONTRAST_HU else None
+
+
+def _largest_piece(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    labels, count = ndimage.label(plane, np.ones((3, 3), bool))
+    return plane if count < 2 else labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
