@@ -17,10 +17,10 @@ from LungNoduleSegLib.inference.grow import Grown
 from LungNoduleSegLib.inference.regions import filled, tight
 from LungNoduleSegLib.inference.slab import inside
 
-END_SHARE = 0.4
+END_SHARE = 0.45
 """The last slice at each end stands out by at least this share of the structure's contrast, or it is left."""
 
-EDGE_SHARE = 0.3
+EDGE_SHARE = 0.35
 """On the last slice at each end, so does every pixel by this share."""
 
 RING_MM = (1.5, 4.5)
@@ -95,9 +95,9 @@ def ended(
 ) -> NDArray[np.bool_]:
     """The mask without slices at its ends, and pixels of its last slices, that hardly stand out.
 
-    The contrast is that of the largest slice: the upper quartile inside, above the lower quartile of what surrounds it.
-    From each end, slices whose own upper quartile reaches less than ``END_SHARE`` of it are left out; of the slice that
-    is the last then, pixels that reach less than ``EDGE_SHARE``. The largest slice always stays.
+    The contrast is the upper quartile inside, above the lower quartile of what surrounds the largest slice. From each
+    end, slices whose own upper quartile reaches less than ``END_SHARE`` of it are left out; of the slice that is the
+    last then, pixels that reach less than ``EDGE_SHARE``. The largest slice always stays.
 
     Parameters
     ----------
@@ -111,10 +111,12 @@ def ended(
     out = mask.copy()
     areas = mask.sum(axis=(1, 2))
     largest = int(areas.argmax())
-    levels = _levels(mask[largest], hu[largest], spacing_mm[1:])
-    if levels is None:
+    surround = _surround(mask[largest], hu[largest], spacing_mm[1:])
+    if surround is None:
         return out
-    surround, contrast = levels
+    contrast = float(np.percentile(hu[mask], 75)) - surround
+    if contrast < LEAST_CONTRAST_HU:
+        return out
     fixed = {largest} if keep is None else set(range(min(keep, largest), max(keep, largest) + 1))
     occupied = np.flatnonzero(areas)
     for end in (occupied, occupied[::-1]):
@@ -130,17 +132,11 @@ def ended(
     return out
 
 
-def _levels(
-    plane: NDArray[np.bool_], hu: NDArray, spacing_mm: tuple[float, float]
-) -> tuple[float, float] | None:
-    """HU around a structure on one slice, and by how much it stands out; None where it does not or fills all."""
+def _surround(plane: NDArray[np.bool_], hu: NDArray, spacing_mm: tuple[float, float]) -> float | None:
+    """HU around a structure on one slice: the lower quartile; None where it fills all."""
     distance = ndimage.distance_transform_edt(~plane, sampling=spacing_mm)
     ring = (distance > RING_MM[0]) & (distance <= RING_MM[1])
-    if not ring.any():
-        return None
-    surround = float(np.percentile(hu[ring], 25))
-    contrast = float(np.percentile(hu[plane], 75)) - surround
-    return (surround, contrast) if contrast >= LEAST_CONTRAST_HU else None
+    return float(np.percentile(hu[ring], 25)) if ring.any() else None
 
 
 def _largest_piece(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
