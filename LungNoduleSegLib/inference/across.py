@@ -6,7 +6,7 @@ slices outlines that too. Readers do not.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,20 @@ from LungNoduleSegLib.inference.regions import filled, tight
 from LungNoduleSegLib.inference.slab import inside
 
 END_SHARE = 0.45
-"""The last slice at each end stands out by at least this share of the structure's contrast, or it is left."""
+"""A slice at an end that stands out by less than this share of the structure's contrast is left out."""
 
 EDGE_SHARE = 0.35
-"""On the last slice at each end, so does every pixel by this share."""
+"""So is, on the slice that is the last then, a pixel that stands out by less than this."""
+
+FAINT_MM = 3.0
+"""Of faint slices at an end no more is left out than this, or than one slice: where more of them are faint it is no
+partial volume, but a part of the nodule that is fainter, as the ground glass around a solid part."""
+
+SOFT_TISSUE_HU = 100.0
+"""What is brighter is calcified, and does not count more: contrast would be measured from the calcification alone."""
+
+LEAST_PIECE = 0.25
+"""Pieces of the last slice that are smaller than this part of its largest one go with its faint pixels."""
 
 RING_MM = (1.5, 4.5)
 """Distance of what surrounds a structure: its lower quartile is the level that contrast is measured from."""
@@ -38,8 +48,8 @@ def settled(ct: CT, grown: Grown, keep_kji: tuple[int, int, int] | None = None) 
     ct
         With axial slices.
     keep_kji
-        A voxel of the CT that is not left out: where it would be, its slice, and those from there to the largest one,
-        stay as they are.
+        A voxel of the structure, in the CT, that must stay in it: if it would be left out, its slice and all between it
+        and the largest slice stay as they are.
     """
     mask = bridged(grown.mask)
     box = tight(mask)
@@ -64,8 +74,8 @@ def settled(ct: CT, grown: Grown, keep_kji: tuple[int, int, int] | None = None) 
 def bridged(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask with slices filled in that lie between others and have nothing.
 
-    Each is interpolated between the nearest slices with something by their signed distances (shape-based interpolation;
-    Raya and Udupa, IEEE TMI 1990), which leaves nothing where those two have no place in common.
+    Each is interpolated between the nearest slices with something by their signed distances in pixels (shape-based
+    interpolation; Raya and Udupa, IEEE TMI 1990), which leaves nothing where those two have no place in common.
 
     Parameters
     ----------
@@ -95,16 +105,19 @@ def ended(
 ) -> NDArray[np.bool_]:
     """The mask without slices at its ends, and pixels of its last slices, that hardly stand out.
 
-    The contrast is the upper quartile inside, above the lower quartile of what surrounds the largest slice. From each
-    end, slices whose own upper quartile reaches less than ``END_SHARE`` of it are left out; of the slice that is the
-    last then, pixels that reach less than ``EDGE_SHARE``. The largest slice always stays.
+    The contrast is the upper quartile inside, soft tissue at most, above the lower quartile of what surrounds the
+    largest slice. From each end, slices whose own upper quartile reaches less than ``END_SHARE`` of it are left out, if
+    they are few (``FAINT_MM``); of the slice that is the last then, pixels that reach less than ``EDGE_SHARE``. The
+    largest slice always stays.
 
     Parameters
     ----------
     mask
         bool [k, j, i]; not changed.
     hu
-        On the same grid, with ``RING_MM`` of room around the mask where the CT has it.
+        On the same grid, with ``RING_MM`` of room around the mask where there is any.
+    spacing_mm
+        (k, j, i).
     keep
         Index of a slice that stays as it is, with those from there to the largest one.
     """
@@ -114,21 +127,22 @@ def ended(
     surround = _surround(mask[largest], hu[largest], spacing_mm[1:])
     if surround is None:
         return out
-    contrast = float(np.percentile(hu[mask], 75)) - surround
+    contrast = min(float(np.percentile(hu[mask], 75)), SOFT_TISSUE_HU) - surround
     if contrast < LEAST_CONTRAST_HU:
         return out
     fixed = {largest} if keep is None else set(range(min(keep, largest), max(keep, largest) + 1))
     occupied = np.flatnonzero(areas)
-    for end in (occupied, occupied[::-1]):
-        for k in end.tolist():
-            if k in fixed:
-                break
-            share = (hu[k] - surround) / contrast
-            if np.percentile(share[out[k]], 75) < END_SHARE:
-                out[k] = False
-                continue
-            out[k] = _largest_piece(filled((out[k] & (share >= EDGE_SHARE))[None])[0])
-            break
+    most = max(1, int(FAINT_MM / spacing_mm[0] + 1e-3))
+    for end in (occupied.tolist(), occupied[::-1].tolist()):
+        inner = list(takewhile(lambda k: k not in fixed, end))
+        clear = [n for n, k in enumerate(inner) if np.percentile(hu[k][mask[k]], 75) - surround >= END_SHARE * contrast]
+        faint = clear[0] if clear else len(inner)
+        if faint > most:
+            continue
+        out[inner[:faint]] = False
+        if faint < len(inner):
+            last = inner[faint]
+            out[last] = _without_crumbs(filled((out[last] & (hu[last] - surround >= EDGE_SHARE * contrast))[None])[0])
     return out
 
 
@@ -139,6 +153,8 @@ def _surround(plane: NDArray[np.bool_], hu: NDArray, spacing_mm: tuple[float, fl
     return float(np.percentile(hu[ring], 25)) if ring.any() else None
 
 
-def _largest_piece(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    labels, count = ndimage.label(plane, np.ones((3, 3), bool))
-    return plane if count < 2 else labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+def _without_crumbs(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    labels, _ = ndimage.label(plane, np.ones((3, 3), bool))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return (sizes >= LEAST_PIECE * sizes.max())[labels] & plane

@@ -12,13 +12,14 @@ from scipy import ndimage
 
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.inference.across import settled
-from LungNoduleSegLib.inference.coarse import CoarseEngine, native_px
+from LungNoduleSegLib.inference.click_settings import ClickSettings
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.grow import Grown, SlabCache, cut, enlarged, grow
 from LungNoduleSegLib.inference.local_region import RADIUS_MM, local_region
+from LungNoduleSegLib.inference.masses import holds, larger_pixels
 from LungNoduleSegLib.inference.monitor import Monitor
 from LungNoduleSegLib.inference.partition import partition
-from LungNoduleSegLib.inference.regions import filled, tight
+from LungNoduleSegLib.inference.regions import filled, nearest, tight
 from LungNoduleSegLib.inference.slab import inside, joined
 from LungNoduleSegLib.inference.views import PLAIN, VIEWS
 
@@ -26,49 +27,6 @@ Voxel = tuple[int, int, int]
 
 CLOSING_MM = (1.5, 3.0, 4.5)
 """Gaps in the wall of a cavity that are closed, tried in this order, until the seed lies inside."""
-
-
-@dataclass(frozen=True)
-class ClickSettings:
-    """How a click is followed.
-
-    Parameters
-    ----------
-    thresholds
-        Probabilities at which a structure is looked for, in this order; the first one cuts the usual mask.
-    reach_mm
-        A structure that does not hold the seed may lie this far away.
-    grid_px
-        Crops are centred on this grid, so that seeds in one nodule come to the same crops.
-    slab_mm
-        Half height of the first slab.
-    views
-        Views averaged for the final mask.
-    large_pixel_mm
-        Pixels that the seed's surroundings are looked at in too, where the CT's are smaller; 0 leaves it out. Of what
-        is larger than about half a tile a network sees pieces at best: seeds inside a mass of 45 mm gave nothing or a
-        few mm at pixels of .63 mm, and the mass at 1.15 mm.
-    large_mm, large_gain
-        That look counts where, on the seed's slice, it shows at least a disc of this diameter and this many times the
-        area that the CT's own pixels show.
-    """
-
-    thresholds: tuple[float, ...] = (0.5, 0.3, 0.15)
-    reach_mm: float = 3.0
-    grid_px: int = 4
-    slab_mm: float = 4.0
-    views: int = 2
-    large_pixel_mm: float = 1.15
-    large_mm: float = 15.0
-    large_gain: float = 1.5
-
-    def __post_init__(self) -> None:
-        if self.large_pixel_mm < 0 or self.large_mm <= 0 or self.large_gain < 1:
-            raise ValueError(f"Expected positive click settings and a gain of at least 1, got {self}")
-        if not self.thresholds or not all(0 < t < 1 for t in self.thresholds):
-            raise ValueError(f"Expected argument `thresholds` to lie between 0 and 1, got {self.thresholds}")
-        if self.grid_px < 1 or self.reach_mm < 0 or self.slab_mm <= 0 or not 1 <= self.views <= len(VIEWS):
-            raise ValueError(f"Expected positive click settings with 1 to {len(VIEWS)} views, got {self}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +40,7 @@ class SeedRegion:
     probability
         float32 on the box: mean over the views, 0 where the network saw nothing.
     grown
-        What the network saw; None for a region by HU alone.
+        What was grown from what the network saw, its ends settled; None for a region by HU alone.
     warning
         A sentence, or "".
     """
@@ -105,7 +63,10 @@ def segment_seed(
     """
     settings = settings or ClickSettings()
     grown = _grown(engine, ct, seed, settings, monitor)
-    grown = _large(engine, ct, seed, settings, grown, monitor) or grown
+    larger = larger_pixels(engine, ct, seed, settings, grown, monitor)
+    if larger is not None:
+        mass = _grown(larger, ct, seed, settings, monitor)
+        grown = mass if mass is not None and (grown is None or holds(mass, grown)) else grown
     if grown is None:
         offset, mask = local_region(ct.hu, seed, ct.spacing_mm)
         return SeedRegion(
@@ -116,7 +77,7 @@ def segment_seed(
             "The network sees no nodule at this point; "
             f"the segment is what stands out there by its HU, within {RADIUS_MM:g} mm.",
         )
-    grown = settled(ct, grown, seed)
+    grown = settled(ct, grown, _nearest_voxel(grown, seed, ct, settings))
     mask, warning = _holding_seed(grown, seed, ct)
     offset, mask = inside(ct.shape, grown.slab.offset_kji, mask)
     _, mean = inside(ct.shape, grown.slab.offset_kji, grown.slab.mean)
@@ -155,7 +116,7 @@ def _grown(engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, monitor
         # From here on only the slices of the structure, one more at each end, and of the seed matter.
         low, high = min(grown.slices.start, seed[0]), max(grown.slices.stop, seed[0] + 1)
         slices = range(max(low - 1, 0), min(high + 1, depth))
-        extent = _on_grid(enlarged(grown) or (0, 0), 16, np.ceil)
+        extent = _on_grid(enlarged(grown, engine.tile_px) or (0, 0), 16, np.ceil)
         centre = _recentred(centre, grown.centre_ji, settings.grid_px)
     if best is None or settings.views == 1:
         return best
@@ -166,24 +127,12 @@ def _grown(engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, monitor
     return best if found is None else Grown(slab, *found)
 
 
-def _large(
-    engine: Engine, ct: CT, seed: Voxel, settings: ClickSettings, grown: Grown | None, monitor: Monitor | None
-) -> Grown | None:
-    """The structure at larger pixels, where these show more than ``grown``; else None."""
-    px = native_px(engine.tile_px, ct.spacing_mm[2], settings.large_pixel_mm)
-    if px == engine.tile_px:
-        return None
-    larger = CoarseEngine(engine, px)
-    look = SlabCache(larger, ct.hu, (seed[1], seed[2]), (PLAIN,), (0, 0), monitor).get(range(seed[0], seed[0] + 1))
-    found = cut(look, seed, ct.spacing_mm, thresholds=settings.thresholds[:1], reach_mm=settings.reach_mm)
-    if found is None:
-        return None
-    k = -1 if grown is None else seed[0] - grown.slab.offset_kji[0]
-    own = int(grown.mask[k].sum()) if grown is not None and 0 <= k < len(grown.mask) else 0
-    least = np.pi / 4 * settings.large_mm**2 / float(np.prod(ct.spacing_mm[1:]))
-    if found[0].sum() < max(least, settings.large_gain * own):
-        return None
-    return _grown(larger, ct, seed, settings, monitor)
+def _nearest_voxel(grown: Grown, seed: Voxel, ct: CT, settings: ClickSettings) -> Voxel | None:
+    """The structure's voxel nearest to the seed, in the CT."""
+    offset = grown.slab.offset_kji
+    local = tuple(s - o for s, o in zip(seed, offset))
+    found = nearest(grown.mask, local, ct.spacing_mm, settings.reach_mm)  # type: ignore[arg-type]
+    return None if found is None else tuple(v + o for v, o in zip(found, offset))  # type: ignore[return-value]
 
 
 def _located(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Monitor
 from LungNoduleSegLib.inference.regions import filled, nearest, tight
-from LungNoduleSegLib.inference.slab import SINGLE_TILE_PX, Slab, predict_slab
+from LungNoduleSegLib.inference.slab import Slab, predict_slab, single_tile_px
 from LungNoduleSegLib.inference.views import View
 from LungNoduleSegLib.inference.walk import walk
 
@@ -179,7 +179,7 @@ def grow(
         slices = range(max(low, 0), min(high, depth))
 
 
-def enlarged(grown: Grown) -> tuple[int, int] | None:
-    """Extent to look at with several tiles, or None if one tile is enough."""
+def enlarged(grown: Grown, tile_px: int) -> tuple[int, int] | None:
+    """Extent to look at with several tiles of that many pixels of the CT, or None if one tile is enough."""
     extent = grown.extent_px
-    return extent if max(extent) > SINGLE_TILE_PX else None
+    return extent if max(extent) > single_tile_px(tile_px) else None

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from LungNoduleSegLib.ct.volume import CT
-from LungNoduleSegLib.inference.across import settled
 from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.components import Component
 from LungNoduleSegLib.inference.described import candidate_features, component_features, placed_mask
@@ -20,7 +19,7 @@ from LungNoduleSegLib.inference.reduction import Reduction
 from LungNoduleSegLib.inference.regions import centroid
 from LungNoduleSegLib.inference.scorer import LEAST_REDUCED, STACK, CandidateScorer, plain_score, score
 from LungNoduleSegLib.inference.settings import SearchSettings
-from LungNoduleSegLib.inference.slab import SINGLE_TILE_PX, Slab, joined, predict_views
+from LungNoduleSegLib.inference.slab import Slab, joined, predict_views, single_tile_px
 from LungNoduleSegLib.inference.views import PLAIN, VIEWS, View
 
 WEAKEST = 0.1
@@ -85,24 +84,28 @@ def resegment(
     settings: SearchSettings,
     scorer: CandidateScorer | None = None,
     monitor: Monitor | None = None,
-) -> Grown | None:
-    """The final mask of a component, from crops centred on it over all its slices; None if nothing is left of it.
+) -> tuple[Grown | None, bool]:
+    """A component outlined from crops centred on it over all its slices; its ends are not settled yet.
 
-    One view finds how far it reaches, the others look at those slices, and all together give the mask, whose ends are
-    then settled. What scores too low in the first view to be reported at any threshold is left at that.
+    One view finds how far it reaches, the others look at those slices, and all together give the mask. What scores too
+    low in the first view to be reported at any threshold is left at that.
+
+    Returns
+    -------
+    The structure, None if nothing is left of it, and whether it may be reported.
     """
     grown = _followed(engine, ct, component, settings, monitor)
     if grown is None or _hopeless(ct, component, grown, settings, scorer):
-        return None
+        return grown, False
     others: tuple[View, ...] = VIEWS[1 : settings.views]
     if not others:
-        return settled(ct, grown)
-    cache = SlabCache(engine, ct.hu, grown.centre_px, others, enlarged(grown) or (0, 0), monitor)
+        return grown, True
+    cache = SlabCache(engine, ct.hu, grown.centre_px, others, enlarged(grown, engine.tile_px) or (0, 0), monitor)
     slab = joined(grown.slab, cache.get(grown.slices))
     seed = _summit(component, slab, grown)
     threshold = _cut_at(slab.mean[tuple(np.subtract(seed, slab.offset_kji))], settings)
     found = cut(slab, seed, ct.spacing_mm, thresholds=(threshold,), reach_mm=0.1)
-    return None if found is None else settled(ct, Grown(slab, *found))
+    return (grown, False) if found is None else (Grown(slab, *found), True)
 
 
 def _followed(
@@ -129,9 +132,9 @@ def _followed(
         if again is None:
             return grown
         grown = again
-        wider = enlarged(grown) or (0, 0)
+        wider = enlarged(grown, engine.tile_px) or (0, 0)
         shifted = max(abs(a - b) for a, b in zip(grown.centre_ji, centre))
-        if shifted <= MAX_SHIFT_PX and (max(extent) > SINGLE_TILE_PX) == (max(wider) > 0):
+        if shifted <= MAX_SHIFT_PX and (max(extent) > single_tile_px(engine.tile_px)) == (max(wider) > 0):
             return grown
         # The component was only part of something larger: once more, centred on the whole.
         centre, extent = grown.centre_px, wider

@@ -42,7 +42,8 @@ class SearchSettings:
     views
         Views a slice of a candidate is looked at with, at most 8; they give the final mask and the score.
     max_candidates
-        Components that are segmented anew, the best of the screening.
+        Components that are segmented anew at each size of pixels, the best of the screening; what one outline leaves of
+        its component comes on top.
     least_score
         Plain score below which a candidate is dropped after the first view.
     least_probability

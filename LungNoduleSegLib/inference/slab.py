@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Monitor
-from LungNoduleSegLib.inference.tiles import gather, gaussian_window
+from LungNoduleSegLib.inference.tiles import TILE_PX, gather, gaussian_window
 from LungNoduleSegLib.inference.views import PLAIN, View
 
 SINGLE_TILE_PX = 60
-"""Larger extents are looked at with several tiles: nearer to its border a tile lacks context."""
+"""Larger extents are looked at with several tiles of 128 pixels: nearer to its border a tile lacks context."""
 
 TILE_STEP_PX = 48
 """Distance of those tiles."""
+
+
+def single_tile_px(tile_px: int) -> int:
+    """The same of tiles that cover more or fewer pixels of the CT."""
+    return SINGLE_TILE_PX * tile_px // TILE_PX
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +123,14 @@ def predict_slab(
     centre_ji
         Pixel that becomes the middle of the crop (index px / 2).
     extent_px
-        Height and width of what is looked at; more than 60 px are covered by several tiles with Gaussian weights.
+        Height and width of what is looked at; what one tile cannot cover (`single_tile_px`) is covered by several with
+        Gaussian weights.
     """
     px = engine.tile_px
     corners = [
         (dj, di)
-        for dj in _steps(extent_px[0])
-        for di in _steps(extent_px[1])
+        for dj in _steps(extent_px[0], px)
+        for di in _steps(extent_px[1], px)
     ]
     top = min(c[0] for c in corners), min(c[1] for c in corners)
     size = max(c[0] for c in corners) - top[0] + px, max(c[1] for c in corners) - top[1] + px
@@ -152,11 +158,12 @@ def predict_slab(
     return Slab(depth_offset, total)
 
 
-def _steps(extent: int) -> list[int]:
-    if extent <= SINGLE_TILE_PX:
+def _steps(extent: int, px: int) -> list[int]:
+    single = single_tile_px(px)
+    if extent <= single:
         return [0]
-    reach = (extent - SINGLE_TILE_PX) / 2
-    count = -(-int(np.ceil(2 * reach)) // TILE_STEP_PX) + 1
+    reach = (extent - single) / 2
+    count = -(-int(np.ceil(2 * reach)) // (TILE_STEP_PX * px // TILE_PX)) + 1
     return [int(v) for v in np.linspace(-reach, reach, count).round()]
 
 

@@ -27,7 +27,8 @@ FILLED_PX = 40
 learned, and of a mass of 45 mm the stack would hold nothing but its inside."""
 
 NORMALISATION = Normalisation()
-"""Of each slice's 128 x 128 pixels of the CT around the candidate, before it is resampled; as the networks' tiles."""
+"""Of each slice's 128 x 128 pixels of the CT around the candidate (more where the stack of a large one needs more),
+before it is resampled; as the networks' tiles."""
 
 
 def levels(first: int, last: int) -> NDArray[np.int64]:
@@ -87,4 +88,7 @@ def candidate_stack(
         for centre, size in zip((row, column), ct.shape[1:])
     )
     tiles = gather(ct.hu, np.array([(k, j, i) for k in chosen]), slices=1, px=tile)[:, 0]
-    return around(normalise(tiles, NORMALISATION), (row - j, column - i), spacing, px, pixel_mm)
+    planes = normalise(tiles, NORMALISATION)
+    if pixel_mm > PIXEL_MM:  # single points of the many pixels that one stands for would be noise
+        planes = ndimage.gaussian_filter(planes, (0, *(pixel_mm / s / 2 for s in spacing)))
+    return around(planes, (row - j, column - i), spacing, px, pixel_mm)

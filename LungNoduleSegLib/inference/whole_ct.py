@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.inference.across import settled
 from LungNoduleSegLib.inference.candidate import Candidate, share_inside, without_doubles
+from LungNoduleSegLib.inference.components import Component
+from LungNoduleSegLib.inference.described import placed_mask
 from LungNoduleSegLib.inference.engine import Engine
+from LungNoduleSegLib.inference.grow import Grown
 from LungNoduleSegLib.inference.monitor import Cancel, Clock, Monitor, Progress
 from LungNoduleSegLib.inference.orientation import axial_view
 from LungNoduleSegLib.inference.reduction import Reduction
@@ -27,8 +31,9 @@ SURE = 0.5
 """What lies in a candidate with at least this probability is not outlined once more."""
 
 LEAST_REST_MM = 10.0
-"""Where the outline of a component is only a part of it, what is left is looked at too, once, if it has the volume of
-such a ball: a mass beside the mediastinum can be one component with something false there."""
+"""Where the outline of a component is only a part of it, what is left of at least the probability that masks are cut at
+is looked at too, once, if it has the volume of such a ball: a mass beside the mediastinum can be one component with
+something false there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,15 +136,17 @@ def search(
         sure = (c for c in candidates if c.probability >= SURE)
         if any(share_inside(component.voxels, c) > 0.5 for c in sure):
             continue
-        grown = resegment(scaled, ct_axial, component, settings, scorer, monitor)
+        grown, worth = resegment(scaled, ct_axial, component, settings, scorer, monitor)
         if grown is None:
+            continue
+        rest = _rest(component, grown, settings, ct_axial) if whole else None
+        if rest is not None:
+            waiting.append((scaled, rest, False))
+        if not worth:
             continue
         if uncertainty:
             spread.append(spread_box(turned, grown.slab))
-        candidate = as_candidate(ct_axial, grown, component, scorer)
-        rest = component.without(candidate.offset_kji, candidate.mask) if whole else None
-        if rest is not None and rest.diameter_mm(ct_axial.voxel_volume_mm3) >= LEAST_REST_MM:
-            waiting.append((scaled, rest, False))
+        candidate = as_candidate(ct_axial, settled(ct_axial, grown), component, scorer)
         if candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung_axial):
             candidates.append(candidate)
     candidates = without_doubles(candidates)
@@ -249,6 +256,15 @@ def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
 def _centre_inside(candidate: Candidate, lung: NDArray[np.bool_]) -> bool:
     middle = np.rint(np.argwhere(candidate.mask).mean(axis=0) + candidate.offset_kji).astype(int)
     return bool(lung[tuple(middle)])
+
+
+def _rest(component: Component, grown: Grown, settings: SearchSettings, ct: CT) -> Component | None:
+    """What the outline of a component leaves of it, if that is worth an outline of its own."""
+    if component.peak < settings.mask_threshold:
+        return None
+    sure = component.above(settings.mask_threshold)
+    rest = sure.without(*placed_mask(ct, grown))
+    return rest if rest is not None and rest.diameter_mm(ct.voxel_volume_mm3) >= LEAST_REST_MM else None
 
 
 def _judged(

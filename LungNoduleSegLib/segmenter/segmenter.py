@@ -16,7 +16,8 @@ from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.base import base_region
 from LungNoduleSegLib.inference.candidate import Candidate
-from LungNoduleSegLib.inference.click import ClickSettings, SeedRegion, Voxel, combine, segment_seed
+from LungNoduleSegLib.inference.click import SeedRegion, Voxel, combine, segment_seed
+from LungNoduleSegLib.inference.click_settings import ClickSettings
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Cancel, Monitor, Progress
 from LungNoduleSegLib.inference.orientation import AxialView, axial_view

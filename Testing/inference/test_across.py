@@ -10,6 +10,7 @@ from LungNoduleSegLib.inference.across import END_SHARE, LEAST_CONTRAST_HU, brid
 from LungNoduleSegLib.inference.click import segment_seed
 from LungNoduleSegLib.inference.grow import Grown
 from LungNoduleSegLib.inference.slab import Slab
+from LungNoduleSegLib.inference.whole_ct import search
 from Testing.inference.phantom import OracleEngine, ball_mask, thorax
 
 SPACING = (2.5, 0.7, 0.7)
@@ -35,8 +36,23 @@ def radii(mask):
 
 
 def test_faint_ends_are_left_out_and_clear_ones_stay():
-    mask, hu = stack((4, 0.2), (5, 0.5), (6, 1.0), (5, 1.0), (4, 0.3), (3, 0.1))
-    assert radii(ended(mask, hu, SPACING)) == [0, 5, 6, 5, 0, 0]
+    mask, hu = stack((4, 0.2), (5, 0.5), (6, 1.0), (5, 1.0), (4, 0.3))
+    assert radii(ended(mask, hu, SPACING)) == [0, 5, 6, 5, 0]
+
+
+@pytest.mark.parametrize(("slice_mm", "most"), [(5.0, 1), (2.5, 1), (1.5, 2), (1.0, 3)])
+def test_a_faint_part_that_is_longer_than_partial_volume_makes_it_stays(slice_mm, most):
+    spacing = (slice_mm, 0.7, 0.7)
+    for faint in range(1, 6):
+        mask, hu = stack((6, 1.0), (6, 1.0), (6, 1.0), *[(5, 0.33)] * faint)
+        left = radii(ended(mask, hu, spacing))[3:]
+        assert left == ([0] * faint if faint <= most else [5] * faint)
+
+
+def test_of_a_calcified_nodule_soft_tissue_is_no_faint_part():
+    mask, hu = stack((5, 1.0), (7, 1.0), (5, 1.0))
+    hu[1][disc(6)] = 1500
+    np.testing.assert_array_equal(ended(mask, hu, SPACING), mask)
 
 
 def test_what_is_faint_between_clear_slices_stays():
@@ -47,7 +63,7 @@ def test_what_is_faint_between_clear_slices_stays():
 def test_the_share_is_of_the_contrast_not_of_the_hu():
     for share, stays in ((END_SHARE - 0.02, False), (END_SHARE + 0.02, True)):
         mask, hu = stack((5, share), (6, 1.0))
-        for gain, shift in ((1.0, 0.0), (0.3, 400.0)):
+        for gain, shift in ((1.0, 0.0), (0.3, -250.0)):
             assert ended(mask, hu * gain + shift, SPACING)[0].any() == stays
 
 
@@ -66,6 +82,14 @@ def test_what_is_left_of_the_last_slice_is_one_piece_without_holes():
     plane[20, 26] = NODULE  # a single bright pixel of the rim does not
     hu[1] = plane
     np.testing.assert_array_equal(ended(mask, hu, SPACING)[1], disc(4))
+
+
+def test_two_lobes_of_the_last_slice_stay():
+    mask, hu = stack((12, 1.0), (12, 1.0))
+    lobes = disc(4, middle=14) | disc(3, middle=26)
+    mask[1], hu[1] = lobes, LUNG
+    hu[1][lobes] = NODULE
+    np.testing.assert_array_equal(ended(mask, hu, SPACING)[1], lobes)
 
 
 def test_the_wall_beside_a_nodule_does_not_raise_the_level():
@@ -129,23 +153,42 @@ def test_a_point_on_a_faint_end_keeps_it():
     assert radii(settled(ct, grown(mask, (0, 0, 0)), (1, 20, 20)).mask) == [0, 6, 0]
 
 
-def test_a_click_leaves_out_what_partial_volume_adds():
-    """The oracle sees the faint slices beyond a ball, as networks do."""
+class Eager(OracleEngine):
+    """Sees faint slices of -650 HU too, as networks do."""
+
+    def predict(self, tiles, *, min_range=None):
+        return np.maximum(super().predict(tiles), 0.9 * (abs(np.asarray(tiles)[:, 1] + 650) < 20))
+
+
+@pytest.fixture(scope="module")
+def faint_ends():
+    """A CT with a ball, its lungs, and the slices of the ball; one more at each end is faint."""
     ball = (12, 100, 60, 6.0, 50)
-    ct, _ = thorax(balls=[ball])
+    ct, lung = thorax(balls=[ball])
     hu = ct.hu.copy()
     truth = ball_mask(ct, *ball[:4])
-    ends = np.flatnonzero(truth.any((1, 2)))[[0, -1]]
-    for k, step in zip(ends, (-1, 1)):
+    first, last = np.flatnonzero(truth.any((1, 2)))[[0, -1]].tolist()
+    for k, step in ((first, -1), (last, 1)):
         hu[k + step][truth[k]] = -650
+    return CT.from_array(hu, spacing_mm=ct.spacing_mm), lung, range(first, last + 1)
 
-    class Eager(OracleEngine):
-        def predict(self, tiles, *, min_range=None):
-            return np.maximum(super().predict(tiles), 0.9 * (abs(np.asarray(tiles)[:, 1] + 650) < 20))
 
-    region = segment_seed(Eager(), CT.from_array(hu, spacing_mm=ct.spacing_mm), (12, 100, 60))
-    mask = np.zeros(ct.shape, bool)
-    mask[tuple(slice(o, o + n) for o, n in zip(region.offset_kji, region.mask.shape))] = region.mask
-    np.testing.assert_array_equal(np.flatnonzero(mask.any((1, 2)))[[0, -1]], ends)
-    assert region.grown is not None
-    assert region.grown.slices == range(ends[0], ends[-1] + 1)
+def test_a_click_leaves_out_what_partial_volume_adds(faint_ends):
+    ct, _, slices = faint_ends
+    region = segment_seed(Eager(), ct, (12, 100, 60))
+    assert range(region.offset_kji[0], region.offset_kji[0] + len(region.mask)) == slices
+    assert region.grown is not None and region.grown.slices == slices
+
+
+def test_a_point_beside_a_faint_end_keeps_it_whole(faint_ends):
+    """The point lies next to what the network sees there, not in it."""
+    ct, _, slices = faint_ends
+    edge = int(np.flatnonzero(ct.hu[slices.stop, 100] == -650)[-1])
+    on, beside = (segment_seed(Eager(), ct, (slices.stop, 100, i)).mask[-1].sum() for i in (edge, edge + 1))
+    assert on > 50 and beside == on + 1
+
+
+def test_a_search_leaves_out_what_partial_volume_adds(faint_ends):
+    ct, lung, slices = faint_ends
+    found = max(search(Eager(), ct, lung=lung).candidates, key=lambda c: c.mask.sum())
+    assert range(found.box[0].start, found.box[0].stop) == slices

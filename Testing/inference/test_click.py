@@ -6,11 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
-from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import Cancelled
-from LungNoduleSegLib.inference.click import ClickSettings, combine, segment_seed
+from LungNoduleSegLib.inference.click import combine, segment_seed
+from LungNoduleSegLib.inference.click_settings import ClickSettings
 from LungNoduleSegLib.inference.monitor import Monitor
 from Testing.inference.phantom import OracleEngine, ball_mask, dice, thorax
 
@@ -160,60 +159,4 @@ def test_a_click_can_be_cancelled(ct):
 @pytest.mark.parametrize("change", [{"thresholds": ()}, {"thresholds": (1.5,)}, {"views": 0}, {"grid_px": 0}])
 def test_settings_are_checked(change):
     with pytest.raises(ValueError, match="Expected"):
-        ClickSettings(**change)
-
-
-class ShortSighted(OracleEngine):
-    """Blind for what is wider than 30 of its pixels, as networks are for what fills much of a tile."""
-
-    def predict(self, tiles, *, min_range=None):
-        seen = super().predict(tiles)
-        for plane in seen:
-            labels, _ = ndimage.label(plane > 0.1)
-            for n, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-                if max(rows.stop - rows.start, columns.stop - columns.start) > 30:
-                    plane[labels == n] = 0
-        return seen
-
-
-def test_a_mass_is_seen_at_larger_pixels():
-    mass, nodule = (20, 110, 62, 15.0, 50), (20, 110, 158, 5.0, 50)
-    ct, _ = thorax(balls=[mass, nodule])
-    truth = ball_mask(ct, *mass[:4])
-    own = ClickSettings(large_pixel_mm=0)
-    assert segment_seed(ShortSighted(), ct, (20, 110, 62), own).warning
-    for seed in ((20, 110, 62), (20, 100, 70), (22, 118, 60)):
-        region = segment_seed(ShortSighted(), ct, seed)
-        assert not region.warning
-        assert dice(whole(ct, region), truth) > 0.9
-    # A nodule is outlined at the CT's own pixels.
-    seen = [whole(ct, segment_seed(ShortSighted(), ct, nodule[:3], settings)) for settings in (None, own)]
-    np.testing.assert_array_equal(*seen)
-
-
-def test_a_piece_of_a_mass_gives_way_to_the_mass():
-    mass = (20, 110, 62, 15.0, 50)
-    ct, _ = thorax(balls=[mass])
-
-    class Piecemeal(ShortSighted):
-        """At the CT's own pixels it sees a disc of 9 mm in the middle of the mass."""
-
-        def predict(self, tiles, *, min_range=None):
-            seen = super().predict(tiles)
-            wide = np.asarray(tiles)[:, 1] == 49
-            seen[wide] = 0.9
-            return seen
-
-    hu = ct.hu.copy()
-    hu[18:23, 105:116, 57:68] = 49
-    ct = CT.from_array(hu, spacing_mm=ct.spacing_mm)
-    truth = ball_mask(ct, *mass[:4])
-    small = whole(ct, segment_seed(Piecemeal(), ct, (20, 110, 62), ClickSettings(large_pixel_mm=0)))
-    assert small[20].sum() == 11 * 11 and dice(small, truth) < 0.6
-    assert dice(whole(ct, segment_seed(Piecemeal(), ct, (20, 110, 62))), truth) > 0.9
-
-
-@pytest.mark.parametrize("change", [{"large_pixel_mm": -1}, {"large_mm": 0}, {"large_gain": 0.5}])
-def test_settings_of_the_larger_look_are_checked(change):
-    with pytest.raises(ValueError, match="gain"):
         ClickSettings(**change)

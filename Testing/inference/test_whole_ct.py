@@ -410,3 +410,33 @@ def test_what_is_left_of_a_component():
     assert sorted(set(rest.voxels[:, 2].tolist())) == [10, 11, 12, 13, 14]
     np.testing.assert_array_equal(rest.values, component.values[component.voxels[:, 2] >= 10])
     assert component.diameter_mm(2.0) == pytest.approx((6 * 40 / np.pi) ** (1 / 3))
+
+
+def test_the_rest_of_a_component_is_seen_though_its_first_part_is_hopeless():
+    balls = [(20, 90, 60, 8.0, 50), (20, 128, 60, 7.0, 50)]
+    ct, lung = thorax(balls=balls)
+    hu = ct.hu.copy()
+    hu[20, 99:120, 58:63] = -90
+    ct = CT.from_array(hu, spacing_mm=ct.spacing_mm)
+
+    class Picky:
+        """Believes in what is smaller than the first ball."""
+
+        def __call__(self, features):
+            return 0.9 if features["diameter_mm"] < 15 else 0.03
+
+    settings = SearchSettings(coarse_pixel_mm=0)
+    found = search(OracleEngine(), ct, settings, lung=lung, scorer=Picky()).candidates  # type: ignore[arg-type]
+    assert match(ct, found, balls[1]) > 0.95 and match(ct, found, balls[0]) < 0.1
+
+
+def test_the_rim_of_an_outline_is_no_rest(monkeypatch):
+    """Components reach further than masks; what lies between is not outlined again."""
+    ct, lung = thorax(balls=[(20, 110, 60, 10.0, 50)])
+    hu = ndimage.gaussian_filter(ct.hu.astype(np.float32), (0, 2.0, 2.0)).round().astype(np.int16)
+    ct = CT.from_array(hu, spacing_mm=ct.spacing_mm)
+    tiles = []
+    for least in (whole_ct.LEAST_REST_MM, 1000.0):
+        monkeypatch.setattr(whole_ct, "LEAST_REST_MM", least)
+        tiles.append(search(OracleEngine(), ct, lung=lung).counts["candidate_tiles"])
+    assert tiles[0] == tiles[1]
