@@ -103,9 +103,10 @@ def cancel_at_random(panel, scene, times):
         panel.ui.applyButton.click()
         moment = time.monotonic() + rng.uniform(0.0, whole)
         until(lambda moment=moment: time.monotonic() > moment or not panel.running)
-        if not panel.running:  # faster than the first time
+        if not panel.running:  # faster than the first time; points and table of a finished run stay without it
             panel.review.undo()
             scene.RemoveNode(panel.parameters.segmentation)
+            before = scene_snapshot(scene)
             continue
         panel.ui.applyButton.click()
         until(lambda: not panel.running)
