@@ -48,8 +48,12 @@ def settled(ct: CT, grown: Grown, keep_kji: tuple[int, int, int] | None = None) 
     ct
         With axial slices.
     keep_kji
-        A voxel of the structure, in the CT, that must stay in it: if it would be left out, its slice and all between it
-        and the largest slice stay as they are.
+        A voxel of the structure, [k, j, i] in the CT, that must stay in it: if it would be left out, its slice and all
+        between it and the largest slice stay as they are.
+
+    Returns
+    -------
+    On the same slab, with another mask.
     """
     mask = bridged(grown.mask)
     box = tight(mask)
@@ -115,7 +119,7 @@ def ended(
     mask
         bool [k, j, i]; not changed.
     hu
-        On the same grid, with ``RING_MM`` of room around the mask where there is any.
+        HU on the same grid, with ``RING_MM`` of room around the mask where there is any.
     spacing_mm
         (k, j, i).
     keep

@@ -8,9 +8,9 @@ from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.inference.click_settings import ClickSettings
 from LungNoduleSegLib.inference.coarse import CoarseEngine, native_px
 from LungNoduleSegLib.inference.engine import Engine
-from LungNoduleSegLib.inference.grow import Grown, SlabCache, cut
+from LungNoduleSegLib.inference.grow import Grown, cut
 from LungNoduleSegLib.inference.monitor import Monitor
-from LungNoduleSegLib.inference.views import PLAIN
+from LungNoduleSegLib.inference.slab import predict_slab
 
 
 def larger_pixels(
@@ -47,9 +47,10 @@ def larger_pixels(
     for end, beyond in ((min(areas, default=0), -1), (max(areas, default=0), 1)):
         if areas.get(end, 0) >= disc and 0 <= end + beyond < ct.shape[0]:
             looks[end + beyond] = 0
+    polling = None if monitor is None else monitor.polling()
     for k, area in looks.items():
-        slab = SlabCache(larger, ct.hu, (seed[1], seed[2]), (PLAIN,), (0, 0), monitor).get(range(k, k + 1))
         there = (k, seed[1], seed[2])
+        slab = predict_slab(larger, ct.hu, range(k, k + 1), there[1:], monitor=polling)
         found = cut(slab, there, ct.spacing_mm, thresholds=settings.thresholds[:1], reach_mm=settings.reach_mm)
         if found is not None and found[0].sum() >= max(disc, settings.large_gain * area):
             return larger
@@ -63,7 +64,7 @@ def _areas(grown: Grown) -> dict[int, int]:
 
 
 def holds(grown: Grown, own: Grown) -> bool:
-    """Whether a structure is larger than another one and holds at least half of it."""
+    """Whether a structure has more voxels than another one and holds at least half of its; slabs may differ."""
     voxels = np.argwhere(own.mask) + np.subtract(own.slab.offset_kji, grown.slab.offset_kji)
     there = voxels[((voxels >= 0) & (voxels < grown.mask.shape)).all(axis=1)]
     held = int(grown.mask[tuple(there.T)].sum())

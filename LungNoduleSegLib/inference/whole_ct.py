@@ -127,9 +127,9 @@ def search(
     candidates: list[Candidate] = []
     spread: list[SpreadBox] = []
     waiting = deque((seen.scale.engine, component, True) for seen in looks for component in seen.kept)
-    total, done = len(waiting), 0
+    done = 0
     while waiting:
-        monitor.step(done / max(total, done + len(waiting)))
+        monitor.step(done / (done + len(waiting)))
         done += 1
         scaled, component, whole = waiting.popleft()
         # Most of what larger pixels see was found before; so were the pieces of what a tile's edge had cut.

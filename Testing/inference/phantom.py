@@ -63,3 +63,10 @@ def ball_mask(ct, k0, j0, i0, radius):
 def dice(a, b):
     """Dice of two bool arrays."""
     return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+def on_grid(ct, region):
+    """bool [k, j, i]: the mask of a clicked region on the CT's grid."""
+    mask = np.zeros(ct.shape, bool)
+    mask[tuple(slice(o, o + n) for o, n in zip(region.offset_kji, region.mask.shape))] = region.mask
+    return mask

@@ -11,7 +11,7 @@ from LungNoduleSegLib.errors import Cancelled
 from LungNoduleSegLib.inference.click import combine, segment_seed
 from LungNoduleSegLib.inference.click_settings import ClickSettings
 from LungNoduleSegLib.inference.monitor import Monitor
-from Testing.inference.phantom import OracleEngine, ball_mask, dice, thorax
+from Testing.inference.phantom import OracleEngine, ball_mask, dice, on_grid, thorax
 
 ROUND = (12, 100, 60, 6.0, 50)
 SMALL = (20, 150, 65, 2.2, 40)
@@ -23,17 +23,10 @@ def ct():
     return thorax(balls=[ROUND, SMALL, NEAR_WALL])[0]
 
 
-def whole(ct, region):
-    """A region on the CT's grid."""
-    mask = np.zeros(ct.shape, bool)
-    mask[tuple(slice(o, o + n) for o, n in zip(region.offset_kji, region.mask.shape))] = region.mask
-    return mask
-
-
 def clicked(ct, positive, negative=(), engine=None):
     engine = engine or OracleEngine()
     regions = [segment_seed(engine, ct, p) for p in sorted(positive)]
-    return whole(ct, combine(ct, regions, sorted(positive), sorted(negative)))
+    return on_grid(ct, combine(ct, regions, sorted(positive), sorted(negative)))
 
 
 @pytest.mark.parametrize("ball", [ROUND, SMALL, NEAR_WALL])
@@ -56,7 +49,7 @@ def test_five_seeds_in_a_nodule_give_the_same(ct):
 def test_a_point_beside_a_nodule_takes_it_and_is_inside(ct):
     seed = (20, 150, 69)  # 3.2 mm off the centre, 1 mm off the surface
     region = segment_seed(OracleEngine(), ct, seed)
-    mask = whole(ct, region)
+    mask = on_grid(ct, region)
     assert mask[seed] and "nearest" in region.warning
     assert dice(mask, ball_mask(ct, *SMALL[:4])) > 0.9
 
@@ -64,7 +57,7 @@ def test_a_point_beside_a_nodule_takes_it_and_is_inside(ct):
 def test_a_point_where_nothing_is_seen_gives_a_small_region_and_says_so(ct):
     for seed in ((12, 40, 60), (2, 100, 60), (0, 0, 0)):
         region = segment_seed(OracleEngine(), ct, seed)
-        mask = whole(ct, region)
+        mask = on_grid(ct, region)
         assert mask[seed] and region.grown is None and "sees no nodule" in region.warning
         assert mask.sum() * np.prod(ct.spacing_mm) <= 4 / 3 * np.pi * 3.0**3
 
@@ -74,7 +67,7 @@ def test_a_structure_that_the_network_does_not_see_is_taken_by_its_hu():
     blind = OracleEngine()
     blind.predict = lambda tiles, min_range=None: np.zeros((len(tiles), 128, 128), np.float32)
     region = segment_seed(blind, ct, (12, 100, 60))
-    assert dice(whole(ct, region), ball_mask(ct, 12, 100, 60, 4.0)) > 0.9 and region.grown is None
+    assert dice(on_grid(ct, region), ball_mask(ct, 12, 100, 60, 4.0)) > 0.9 and region.grown is None
 
 
 def test_a_cavity_that_the_network_does_not_see():
@@ -82,7 +75,7 @@ def test_a_cavity_that_the_network_does_not_see():
     blind = OracleEngine()
     blind.predict = lambda tiles, min_range=None: np.zeros((len(tiles), 128, 128), np.float32)
     region = segment_seed(blind, ct, (12, 100, 60))
-    assert dice(whole(ct, region), ball_mask(ct, 12, 100, 60, 7.0)) > 0.9 and "sees no nodule" in region.warning
+    assert dice(on_grid(ct, region), ball_mask(ct, 12, 100, 60, 7.0)) > 0.9 and "sees no nodule" in region.warning
 
 
 @pytest.mark.parametrize("gap", [0, 3])
@@ -95,7 +88,7 @@ def test_the_centre_of_a_cavity_counts_for_the_nodule_around_it(gap):
     truth = ball_mask(ct, 12, 100, 60, 10.0)
     engine = OracleEngine()
     in_air = segment_seed(engine, ct, (12, 100, 64) if gap == 0 else (12, 100, 56))
-    mask = whole(ct, in_air)
+    mask = on_grid(ct, in_air)
     assert mask[12, 100, 60]
     assert dice(mask, truth) > 0.9
 
@@ -138,7 +131,7 @@ def test_the_order_of_clicks_does_not_matter():
         positive = [p for p, sign in order if sign]
         negative = [p for p, sign in order if not sign]
         regions = [known[p] for p in positive]
-        masks.append(whole(ct, combine(ct, regions, positive, negative)))
+        masks.append(on_grid(ct, combine(ct, regions, positive, negative)))
     for mask in masks[1:]:
         np.testing.assert_array_equal(mask, masks[0])
     assert masks[0][12, 100, 60] and masks[0][14, 101, 61]

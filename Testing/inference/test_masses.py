@@ -10,18 +10,20 @@ from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.inference.click import segment_seed
 from LungNoduleSegLib.inference.click_settings import ClickSettings
 from LungNoduleSegLib.inference.masses import larger_pixels
-from Testing.inference.phantom import OracleEngine, ball_mask, dice, thorax
+from Testing.inference.phantom import OracleEngine, ball_mask, dice, on_grid, thorax
 
 
 class ShortSighted(OracleEngine):
     """Blind for what is wider than 30 of its pixels, as networks are for what fills much of a tile."""
+
+    widths = range(31)
 
     def predict(self, tiles, *, min_range=None):
         seen = super().predict(tiles)
         for plane in seen:
             labels, _ = ndimage.label(plane > 0.1)
             for n, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-                if max(rows.stop - rows.start, columns.stop - columns.start) > 30:
+                if max(rows.stop - rows.start, columns.stop - columns.start) not in self.widths:
                     plane[labels == n] = 0
         return seen
 
@@ -40,9 +42,7 @@ OWN = ClickSettings(large_pixel_mm=0)
 
 def segmented(ct, seed, settings=None, engine=None):
     """What one click gives, on the CT's grid."""
-    region = segment_seed(engine or ShortSighted(), ct, seed, settings)
-    mask = np.zeros(ct.shape, bool)
-    mask[tuple(slice(o, o + n) for o, n in zip(region.offset_kji, region.mask.shape))] = region.mask
+    mask = on_grid(ct, segment_seed(engine or ShortSighted(), ct, seed, settings))
     assert mask[seed]
     return mask
 
@@ -91,23 +91,14 @@ def test_a_nodule_beside_a_mass_stays_the_nodule():
     """Larger pixels do not see the nodule, but the mass within reach of the point."""
     mass, nodule = (20, 110, 50, 12.0, 50), (20, 110, 72, 3.5, 50)
 
-    class Coarse(OracleEngine):
-        """Blind for what is narrower than 8 of its pixels or wider than 28."""
-
-        def predict(self, tiles, *, min_range=None):
-            seen = super().predict(tiles)
-            for plane in seen:
-                labels, _ = ndimage.label(plane > 0.3)
-                for n, (_, columns) in enumerate(ndimage.find_objects(labels), start=1):
-                    if not 8 <= columns.stop - columns.start <= 28:
-                        plane[labels == n] = 0
-            return seen
+    class Narrow(ShortSighted):
+        widths = range(8, 33)
 
     ct, _ = thorax(balls=[mass, nodule])
     seed = (20, 110, 69)
-    own = segmented(ct, seed, OWN, Coarse())
+    own = segmented(ct, seed, OWN, Narrow())
     assert dice(own, ball_mask(ct, *nodule[:4])) > 0.6 and not (own & ball_mask(ct, *mass[:4])).any()
-    np.testing.assert_array_equal(segmented(ct, seed, None, Coarse()), own)
+    np.testing.assert_array_equal(segmented(ct, seed, None, Narrow()), own)
 
 
 @pytest.mark.parametrize(("name", "value"), [("large_pixel_mm", -1), ("large_pixel_mm", 9), ("large_mm", 0)])
