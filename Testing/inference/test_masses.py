@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -89,16 +91,18 @@ def test_only_what_is_large_and_shows_much_more_counts(change, mass):
 
 def test_a_nodule_beside_a_mass_stays_the_nodule():
     """Larger pixels do not see the nodule, but the mass within reach of the point."""
-    mass, nodule = (20, 110, 50, 12.0, 50), (20, 110, 72, 3.5, 50)
+    mass, nodule = (20, 110, 50, 12.0, 50), (20, 110, 75, 3.5, 50)
 
     class Narrow(ShortSighted):
         widths = range(8, 33)
 
     ct, _ = thorax(balls=[mass, nodule])
-    seed = (20, 110, 69)
-    own = segmented(ct, seed, OWN, Narrow())
+    seed = (20, 110, 72)
+    near = ClickSettings(reach_mm=8.0)
+    own = segmented(ct, seed, replace(near, large_pixel_mm=0), Narrow())
     assert dice(own, ball_mask(ct, *nodule[:4])) > 0.6 and not (own & ball_mask(ct, *mass[:4])).any()
-    np.testing.assert_array_equal(segmented(ct, seed, None, Narrow()), own)
+    assert larger_pixels(Narrow(), ct, seed, near, segment_seed(Narrow(), ct, seed, near).grown) is not None
+    np.testing.assert_array_equal(segmented(ct, seed, near, Narrow()), own)
 
 
 @pytest.mark.parametrize(("name", "value"), [("large_pixel_mm", -1), ("large_pixel_mm", 9), ("large_mm", 0)])
