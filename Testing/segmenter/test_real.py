@@ -7,7 +7,7 @@ import pytest
 
 from LungNoduleSegLib.ct import lung_mask, read_ct
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.engines.precision import BF16_SHARE, BF16_TOLERANCE
+from LungNoduleSegLib.inference.engines.tolerance import BF16_TOLERANCE, SHARE
 from LungNoduleSegLib.inference.passes import first_places
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.tiles import gather
@@ -62,7 +62,7 @@ def test_half_precision_on_real_tiles(ct, name):
     places = first_places(lung_mask(ct), ct.spacing_mm, SearchSettings(), 128, step_mm=2.5)[::25]
     tiles = gather(ct.hu, places, slices=exact.input_slices)
     a, b = exact.engine.predict(tiles), half.engine.predict(tiles)
-    assert np.quantile(np.abs(a - b), BF16_SHARE) <= BF16_TOLERANCE
+    assert np.quantile(np.abs(a - b), SHARE) <= BF16_TOLERANCE
     assert 2 * ((a > 0.5) & (b > 0.5)).sum() / ((a > 0.5).sum() + (b > 0.5).sum()) > 0.98
 
 

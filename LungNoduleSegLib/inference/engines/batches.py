@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +66,7 @@ class BatchEngine(ABC):
         self.tile_px: int = config.input_px
         self.normalisation = normalisation or Normalisation()
         self._warnings: list[str] = []
-        self._lock = threading.Lock()
+        self._lock, self._room = threading.Lock(), threading.Lock()
 
     @property
     @abstractmethod
@@ -89,6 +91,14 @@ class BatchEngine(ABC):
         """Start `_forward`; what is returned waits for its result. Here it is done at once."""
         found = self._forward(x)
         return lambda: found
+
+    def _start(self, tiles: NDArray, min_range: float | None) -> Callable[[], NDArray[np.float32]]:
+        """Normalise tiles and start computing; what is returned waits for the result."""
+        return self._begin(normalise_without_spikes(tiles, self.normalisation, min_range=min_range))
+
+    def _turn(self) -> AbstractContextManager[Any]:
+        """Held by a call of `predict`: by one at a time."""
+        return self._lock
 
     @property
     def at_once(self) -> int:
@@ -129,22 +139,24 @@ class BatchEngine(ABC):
         tiles = np.asarray(tiles)
         self._check(tiles.shape)
 
-        def begin(part: NDArray) -> Callable[[], NDArray[np.float32]]:
-            return self._begin(normalise_without_spikes(part, self.normalisation, min_range=min_range))
+        def start(part: NDArray) -> Callable[[], NDArray[np.float32]]:
+            return self._start(part, min_range)
 
         out = np.empty((tiles.shape[0], *tiles.shape[2:]), np.float32)
         done = 0
-        with self._lock:
+        with self._turn():
             while done < len(tiles):
-                parts = [tiles[n : n + self.at_once] for n in range(done, len(tiles), self.at_once)]
+                size = self.at_once
                 try:
-                    for found in overlapped(parts, begin):
+                    for found in overlapped([tiles[n : n + size] for n in range(done, len(tiles), size)], start):
                         out[done : done + len(found)] = found
                         done += len(found)
                 except Exception as error:
                     if not out_of_memory(error):
                         raise
-                    self._make_room(error)
+                    with self._room:
+                        if self.at_once >= size:  # else another call has made room meanwhile
+                            self._make_room(error)
         return out
 
     def _check(self, shape: tuple[int, ...]) -> None:

@@ -1,10 +1,11 @@
-"""Which engine computes: PyTorch on a GPU or where bfloat16 is fastest, else ONNX Runtime in int8 or float32."""
+"""Which engine computes: PyTorch on a GPU; on a CPU OpenVINO, ONNX Runtime or PyTorch, the fastest that is there."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -15,10 +16,16 @@ from LungNoduleSegLib.inference.engines.quantise import Ranges
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks.config import NetworkConfig
 
-ENGINES = ("auto", "torch", "onnxruntime")
+ENGINES = ("auto", "torch", "onnxruntime", "openvino")
 
-_TITLES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
-_HOW = {"torch": "Install PyTorch", "onnxruntime": "Install the package onnxruntime"}
+_TITLES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+_HOW = {
+    "torch": "Install PyTorch",
+    "onnxruntime": "Install the package onnxruntime",
+    "openvino": "Install the package openvino",
+}
+_FORMATS = {"onnxruntime": ("float32", "int8"), "openvino": ("float32", "bfloat16", "int8")}
+"""What the engines that have no device but the CPU compute in."""
 
 
 def reason_not_loaded(package: str) -> str:
@@ -52,15 +59,16 @@ def make_engine(
     config, state
         The network and its weights, by the names and shapes of :func:`~LungNoduleSegLib.networks.state_shapes`.
     engine
-        "torch", "onnxruntime", or "auto": PyTorch on a GPU that works, and on a CPU with AMX; ONNX Runtime on a CPU
-        with AVX2, where the model has ranges to compute in int8 with; PyTorch on a CPU with AVX512-BF16 (see
+        "torch", "onnxruntime", "openvino", or "auto": PyTorch on a GPU that works; OpenVINO on a CPU with AVX2;
+        without it PyTorch on a CPU with AMX, ONNX Runtime on a CPU with AVX2, where the model has ranges to compute in
+        int8 with, PyTorch on a CPU with AVX512-BF16 (see
         :func:`~LungNoduleSegLib.inference.engines.precision.choose_precision`); else ONNX Runtime, as far as they are
         installed.
     device, precision, threads, batch_size
         See :class:`~LungNoduleSegLib.inference.engines.torch_engine.TorchEngine`; `threads` are those of the engine.
-        The precisions of ONNX Runtime are "float32" and "int8".
+        The precisions of ONNX Runtime are "float32" and "int8", those of OpenVINO these and "bfloat16".
     ranges
-        See :class:`~LungNoduleSegLib.inference.engines.onnx_engine.OnnxEngine`.
+        See :class:`~LungNoduleSegLib.inference.engines.pieces.PieceEngine`.
 
     Raises
     ------
@@ -70,71 +78,85 @@ def make_engine(
     """
     if engine not in ENGINES:
         raise InputError(f"Expected argument `engine` to be one of {', '.join(ENGINES)}, got {engine!r}")
+    own = _FORMATS.get(engine, _FORMATS["onnxruntime"])
     beyond = [
         f"the {kind} {wanted!r}"
-        for kind, wanted, own in (("device", device, ("cpu",)), ("precision", precision, ("float32", "int8")))
-        if wanted not in ("auto", *own)
+        for kind, wanted, has in (("device", device, ("cpu",)), ("precision", precision, own))
+        if wanted not in ("auto", *has)
     ]
-    if engine == "onnxruntime" and beyond:
+    if engine in _FORMATS and beyond:
         raise InputError(
-            f"the engine onnxruntime computes on the CPU in float32 or int8, and has not {' and '.join(beyond)}",
+            f"the engine {engine} computes on the CPU in {', '.join(own[:-1])} or {own[-1]}, "
+            f"and has not {' and '.join(beyond)}",
             remedy="Choose the engine auto or torch.",
         )
     if precision == "int8" and (engine == "torch" or beyond):
         raise InputError(
-            "int8 is computed by the engine onnxruntime on the CPU alone",
+            "int8 is computed by the engines openvino and onnxruntime on the CPU alone",
             remedy="Choose the engine and the device auto, or another precision.",
         )
 
-    def torch_engine() -> BatchEngine:
-        from LungNoduleSegLib.inference.engines.fold import folded_network
-        from LungNoduleSegLib.inference.engines.torch_engine import TorchEngine
+    options: dict[str, Any] = {"precision": precision, "threads": threads, "batch_size": batch_size}
 
-        return TorchEngine(
-            folded_network(config, state), normalisation, device=device, precision=precision, threads=threads,
-            batch_size=batch_size,
-        )  # fmt: skip
+    def make(name: str) -> BatchEngine:
+        if name == "torch":
+            from LungNoduleSegLib.inference.engines.fold import folded_network
+            from LungNoduleSegLib.inference.engines.torch_engine import TorchEngine
 
-    def onnx_engine() -> BatchEngine:
+            return TorchEngine(folded_network(config, state), normalisation, device=device, **options)
+        if name == "openvino":
+            from LungNoduleSegLib.inference.engines.openvino_engine import OpenVinoEngine
+
+            return OpenVinoEngine(config, state, normalisation, ranges=ranges, **options)
         from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
 
-        return OnnxEngine(
-            config, state, normalisation, threads=threads, batch_size=batch_size, precision=precision, ranges=ranges
-        )
+        return OnnxEngine(config, state, normalisation, ranges=ranges, **options)
 
     if engine == "torch" or beyond:
         _require("torch", " and ".join(beyond))
-        return torch_engine()
-    if engine == "onnxruntime" or precision == "int8":
-        _require("onnxruntime", "int8" if precision == "int8" else "")
-        return onnx_engine()
+        return make("torch")
+    if engine in _FORMATS:
+        _require(engine, "int8" if precision == "int8" else "")
+        return make(engine)
+    return _fastest(make, device, precision, bool(ranges))
 
-    without_onnx = reason_not_loaded("onnxruntime")
+
+def _fastest(make: Callable[[str], BatchEngine], device: str, precision: str, ranges: bool) -> BatchEngine:
+    """The engine for "auto", on a device and in a precision that all of them have, as far as they are installed."""
+    without_vino = reason_not_loaded("openvino") if has_avx2() else "is for processors with AVX2"
+    name = "onnxruntime" if without_vino else "openvino"
+    if precision == "int8":
+        _require(name, "int8")
+        return make(name)
+    without = reason_not_loaded(name)
     warnings: list[str] = []
-    # int8 takes half to two thirds of float32's time a tile, with VNNI and without; less than bfloat16 without AMX.
-    whole = precision == "auto" and bool(ranges) and has_avx2() and not has_tile_units()
-    half = precision == "auto" and (not whole or bool(without_onnx)) and may_have_half_units()
+    # int8 takes half to two thirds of float32's time a tile, with VNNI and without; less than PyTorch's bfloat16
+    # without AMX. OpenVINO takes less time than PyTorch in either format.
+    whole = precision == "auto" and ranges and has_avx2() and not has_tile_units()
+    half = name != "openvino" and precision == "auto" and (not whole or bool(without)) and may_have_half_units()
     # Only then is torch imported, which takes seconds and some 200 MB.
     faster = half or (device == "auto" and may_have_gpu())
-    if without_onnx or faster:
+    if without or faster:
         without_torch = reason_not_loaded("torch")
-        if without_onnx and without_torch:
+        if without and without_torch:
             raise InputError(
-                f"PyTorch {without_torch}, and ONNX Runtime {without_onnx}",
+                f"PyTorch {without_torch}, and ONNX Runtime {without}",
                 remedy="Install one of them; for a CPU, pip install onnxruntime.",
             )
         if not without_torch:
-            found = torch_engine()
-            if without_onnx:
+            found = make("torch")
+            if without:
                 if found.device == "cpu" and (found.precision == "float32" or whole):
-                    found.remark = f"; the package onnxruntime, which {without_onnx}, would make it faster"
+                    found.remark = f"; the package onnxruntime, which {without}, would make it faster"
                 return found
             if found.device != "cpu" or (half and found.precision != "float32"):
                 return found
             warnings += found.warnings
         elif importlib.util.find_spec("torch") is not None:
-            warnings.append(f"PyTorch {without_torch}; ONNX Runtime computes on the CPU.")
-    chosen = onnx_engine()
+            warnings.append(f"PyTorch {without_torch}; {_TITLES[name]} computes on the CPU.")
+    chosen = make(name)
+    if without_vino and has_avx2():
+        chosen.remark = f"; the package openvino, which {without_vino}, would make it faster"
     for warning in warnings:
         chosen.warn(warning)
     return chosen

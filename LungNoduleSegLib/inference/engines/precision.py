@@ -7,15 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-BF16_TOLERANCE = 0.03
-"""Difference of probabilities between bfloat16 and float32 that is accepted when a network is loaded, for 999 of 1,000
-pixels. The few pixels left lie where the network is undecided: on tiles of two real scans 1 in 10,000 differed by more,
-and masks cut at .5 had a Dice of .996 and more."""
-
-BF16_SHARE = 0.999
-
-FLOAT32_TOLERANCE = 1e-3
-"""The same between two ways to compute in float32: a GPU's convolutions keep about three digits (TF32)."""
+from LungNoduleSegLib.inference.engines.tolerance import BF16_TOLERANCE, FLOAT32_TOLERANCE, SHARE
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -71,7 +63,7 @@ def gpu_half(device: torch.device) -> torch.dtype | None:
 def moved(found: torch.Tensor, exact: torch.Tensor) -> float:
     """Difference of probabilities that 999 of 1,000 pixels stay within; NaN where fewer are numbers."""
     apart = (found - exact).abs().flatten()
-    return float(apart.kthvalue(max(1, round(BF16_SHARE * apart.numel()))).values)
+    return float(apart.kthvalue(max(1, round(SHARE * apart.numel()))).values)
 
 
 def difference(network: torch.nn.Module, tiles: torch.Tensor, precision: Precision) -> float:

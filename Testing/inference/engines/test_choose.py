@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import types
 
 import numpy as np
 import pytest
+import torch
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.engines import choose, onnx_engine, torch_engine
+from LungNoduleSegLib.inference.engines import choose, onnx_engine, openvino_engine, torch_engine
 from LungNoduleSegLib.inference.engines.choose import make_engine, reason_not_loaded
-from LungNoduleSegLib.networks import MEMBERS, scaled, state_shapes
+from LungNoduleSegLib.networks import MEMBERS, build, scaled, state_shapes
 
 CONFIG = scaled(MEMBERS["model-2"], 2)
 STATE = {name: np.ones(shape, np.float32) for name, shape in state_shapes(CONFIG).items()}
@@ -21,7 +23,7 @@ RANGES = {"head": (0.0, 1.0, -1.0, 1.0)}
 @pytest.fixture
 def world(monkeypatch):
     """Packages that cannot be used, hints about the hardware, and what the made torch engine would choose."""
-    world = types.SimpleNamespace(absent={}, gpu=False, half=False, int8=False, tiles=False, made=[])
+    world = types.SimpleNamespace(absent={"openvino": ABSENT}, gpu=False, half=False, int8=False, tiles=False, made=[])
     world.device, world.precision, world.warnings = "cpu", "float32", ()
 
     def fake(name):
@@ -36,6 +38,7 @@ def world(monkeypatch):
 
     monkeypatch.setattr(torch_engine, "TorchEngine", fake("torch"))
     monkeypatch.setattr(onnx_engine, "OnnxEngine", fake("onnxruntime"))
+    monkeypatch.setattr(openvino_engine, "OpenVinoEngine", fake("openvino"))
     monkeypatch.setattr(choose, "reason_not_loaded", lambda name: world.absent.get(name, ""))
     monkeypatch.setattr(choose, "may_have_gpu", lambda: world.gpu)
     monkeypatch.setattr(choose, "may_have_half_units", lambda: world.half)
@@ -98,7 +101,7 @@ def test_a_gpu_comes_before_units_for_8_bits(world):
 def test_int8_asked_for(world):
     assert made(precision="int8", ranges=RANGES).name == "onnxruntime" and world.made[-1][1]["precision"] == "int8"
     for options in ({"engine": "torch"}, {"device": "cuda"}):
-        with pytest.raises(InputError, match="int8 is computed by the engine onnxruntime on the CPU alone"):
+        with pytest.raises(InputError, match="int8 is computed by the engines openvino and onnxruntime on the"):
             made(precision="int8", **options)
     world.absent["onnxruntime"] = ABSENT
     with pytest.raises(InputError, match=r"int8 needs ONNX Runtime, which is not installed"):
@@ -140,14 +143,49 @@ def test_a_torch_that_is_broken_is_told(world):
 
 
 def test_without_either(world):
-    world.absent = {"torch": ABSENT, "onnxruntime": ABSENT}
+    world.absent |= {"torch": ABSENT, "onnxruntime": ABSENT}
     with pytest.raises(InputError, match=r"PyTorch is not installed, and ONNX Runtime is not installed\. Install one"):
         made()
 
 
+def test_openvino_comes_first_on_a_cpu_with_avx2(world):
+    world.absent, world.int8, world.half, world.precision = {}, True, True, "bfloat16"
+    assert made(threads=3).name == made(ranges=RANGES).name == made(precision="float32").name == "openvino"
+    assert made(precision="int8", ranges=RANGES).name == "openvino"
+    assert world.made[0][1] == {"threads": 3, "batch_size": None, "precision": "auto", "ranges": None}
+    world.tiles = True
+    assert made(ranges=RANGES).name == "openvino"
+    assert {name for name, _ in world.made} == {"openvino"}  # torch was not even imported
+    world.gpu = True
+    assert made().name == "openvino"  # the GPU does not work
+    world.device = "cuda"
+    assert made().name == "torch"
+
+
+def test_openvino_is_for_processors_with_avx2(world):
+    world.absent = {}
+    chosen = made()
+    assert chosen.name == "onnxruntime" and chosen.remark == ""
+    assert made(engine="openvino").name == "openvino"
+    with pytest.raises(InputError, match=r"engine openvino computes on the CPU in float32, bfloat16 or int8, and has"):
+        made(engine="openvino", precision="float16")
+
+
+def test_onnx_runtime_says_that_openvino_would_be_faster(world):
+    world.int8 = True
+    assert made().remark == "; the package openvino, which is not installed, would make it faster"
+    with pytest.raises(InputError, match=r"OpenVINO is not installed\. Install the package openvino, or choose"):
+        made(engine="openvino")
+
+
+def test_without_torch_and_onnx_runtime_openvino_is_enough(world):
+    world.absent, world.int8 = {"torch": ABSENT, "onnxruntime": ABSENT}, True
+    assert made().name == "openvino"
+
+
 def test_by_name(world):
     assert made(engine="torch").name == "torch" and made(engine="onnxruntime").name == "onnxruntime"
-    with pytest.raises(InputError, match="Expected argument `engine` to be one of auto, torch, onnxruntime"):
+    with pytest.raises(InputError, match="Expected argument `engine` to be one of auto, torch, onnxruntime, openvino"):
         made(engine="tensorflow")
 
 
@@ -162,9 +200,13 @@ def test_packages_that_are_absent_or_broken(monkeypatch):
 
 
 def test_the_real_ones_agree():
-    pytest.importorskip("onnxruntime")
+    there = ["torch", *(name for name in ("onnxruntime", "openvino") if importlib.util.find_spec(name))]
+    torch.manual_seed(0)
+    state = {name: tensor.numpy() for name, tensor in build(CONFIG).state_dict().items()}
     options = {"device": "cpu", "precision": "float32", "threads": 1}
-    engines = [made(engine=name, **options) for name in ("torch", "onnxruntime")]
+    engines = [make_engine(CONFIG, state, engine=name, **options) for name in there]
     tiles = np.random.default_rng(0).normal(-700, 300, (2, 1, 64, 64))
-    one, other = (engine.predict(tiles) for engine in engines)
-    np.testing.assert_allclose(one, other, atol=1e-5)
+    one, *others = (engine.predict(tiles) for engine in engines)
+    assert np.ptp(one) > 1e-3
+    for other in others:
+        np.testing.assert_allclose(one, other, atol=1e-5)

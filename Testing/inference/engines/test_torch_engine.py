@@ -16,6 +16,7 @@ from LungNoduleSegLib.inference.engines.batches import BATCH, out_of_memory
 from LungNoduleSegLib.inference.engines.copies import PlainCopies
 from LungNoduleSegLib.inference.engines.graphs import Graphs, Recorded
 from LungNoduleSegLib.inference.engines.onnx_engine import OnnxEngine
+from LungNoduleSegLib.inference.engines.openvino_engine import OpenVinoEngine
 from LungNoduleSegLib.inference.engines.plausible import plausible_tiles
 from LungNoduleSegLib.inference.engines.torch_engine import TorchEngine, load_weights
 from LungNoduleSegLib.inference.normalise import Normalisation, normalise
@@ -40,14 +41,15 @@ def tiles():
     return (ndimage.gaussian_filter(noise, (0, 0, 1.5, 1.5)) * 3000 - 300).astype(np.int16)
 
 
-@pytest.fixture(params=["torch", "onnxruntime"])
+@pytest.fixture(params=["torch", "onnxruntime", "openvino"])
 def build_engine(request, network):
-    """Makes either engine for the network, with the same options."""
+    """Makes an engine for the network, with the same options."""
     if request.param == "torch":
         return lambda **options: make(network, **options)
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip(request.param)
+    kind = {"onnxruntime": OnnxEngine, "openvino": OpenVinoEngine}[request.param]
     state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    return lambda **options: OnnxEngine(network.config, state, threads=1, **options)
+    return lambda **options: kind(network.config, state, threads=1, precision="float32", **options)
 
 
 def make(network, **options):
@@ -80,7 +82,7 @@ def test_gain_and_offset_do_not_matter(build_engine, tiles):
 def test_bfloat16_stays_within_the_stated_tolerance(network, tiles):
     exact, half = make(network).predict(tiles), make(network, precision="bfloat16").predict(tiles)
     moved = np.abs(exact - half)
-    assert 0 < np.quantile(moved, precisions.BF16_SHARE) <= precisions.BF16_TOLERANCE
+    assert 0 < np.quantile(moved, precisions.SHARE) <= precisions.BF16_TOLERANCE
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 128, 128), (3, 128, 128), (2, 3, 100, 128)])
@@ -99,17 +101,17 @@ def test_no_tiles(build_engine):
 
 
 class Failing:
-    """Stands for `_begin`: memory runs out above so many tiles, and on every device but the allowed one."""
+    """Stands for `_start`: memory runs out above so many tiles, and on every device but the allowed one."""
 
     def __init__(self, engine, most, devices=("cpu",), error=torch.OutOfMemoryError):
         self.engine, self.most, self.devices, self.error = engine, most, devices, error
-        self.begin, self.sizes = engine._begin, []
+        self.start, self.sizes = engine._start, []
 
-    def __call__(self, x):
-        self.sizes.append(len(x))
-        if len(x) > self.most or self.engine.device not in self.devices:
+    def __call__(self, tiles, min_range):
+        self.sizes.append(len(tiles))
+        if len(tiles) > self.most or self.engine.device not in self.devices:
             raise self.error("CUDA out of memory. Tried to allocate 20 GiB")
-        return self.begin(x)
+        return self.start(tiles, min_range)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])
@@ -117,7 +119,7 @@ def test_batch_halves_when_memory_runs_out(build_engine, tiles, monkeypatch, err
     engine = build_engine(batch_size=8)
     expected = engine.predict(tiles)
     failing = Failing(engine, 2, error=error)
-    monkeypatch.setattr(engine, "_begin", failing)
+    monkeypatch.setattr(engine, "_start", failing)
     np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-5)
     assert failing.sizes == [7, 4, 2, 2, 2, 1]
     assert engine.batch_size == 2
@@ -128,7 +130,7 @@ def test_a_full_gpu_gives_way_to_the_cpu(network, tiles, monkeypatch):
     engine = make(network, batch_size=4)
     expected = engine.predict(tiles)
     monkeypatch.setattr(engine, "_device", torch.device("cuda"))
-    monkeypatch.setattr(engine, "_begin", Failing(engine, 64))
+    monkeypatch.setattr(engine, "_start", Failing(engine, 64))
     np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-4)
     assert engine.device == "cpu" and engine.batch_size == BATCH["cpu"]
     assert "going on with the CPU" in engine.warnings[-1]
@@ -136,7 +138,7 @@ def test_a_full_gpu_gives_way_to_the_cpu(network, tiles, monkeypatch):
 
 def test_a_full_cpu_says_so(build_engine, tiles, monkeypatch):
     engine = build_engine(batch_size=4)
-    monkeypatch.setattr(engine, "_begin", Failing(engine, 0))
+    monkeypatch.setattr(engine, "_start", Failing(engine, 0))
     with pytest.raises(LungNoduleSegError, match="memory ran out on the CPU for a single tile"):
         engine.predict(tiles)
 
@@ -200,15 +202,15 @@ def test_memory_that_runs_out_half_way_loses_nothing(network, tiles, monkeypatch
     engine = late(make(network, batch_size=16), graphs=True)
     expected = make(network).predict(tiles)
     engine.predict(tiles[:1])
-    begin, sizes = engine._begin, []
+    start, sizes = engine._start, []
 
-    def second_fails(x):
-        sizes.append(len(x))
+    def second_fails(part, min_range):
+        sizes.append(len(part))
         if len(sizes) == 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return begin(x)
+        return start(part, min_range)
 
-    monkeypatch.setattr(engine, "_begin", second_fails)
+    monkeypatch.setattr(engine, "_start", second_fails)
     np.testing.assert_allclose(engine.predict(tiles), expected, atol=1e-5)
     assert sizes == [4, 3, 2, 1]  # the first four are not computed again
     assert engine.batch_size == 8 and engine.at_once == 2
@@ -222,7 +224,7 @@ def test_graphs_give_their_memory_back_when_it_runs_out(network, tiles, monkeypa
     graphs = engine._graphs
     assert graphs._recorded
     monkeypatch.setattr(engine, "_device", torch.device("cuda"))
-    monkeypatch.setattr(engine, "_begin", Failing(engine, 64))
+    monkeypatch.setattr(engine, "_start", Failing(engine, 64))
     engine.predict(tiles)
     assert not graphs._recorded
     assert engine._graphs is None and engine.parts == 1 and engine.device == "cpu"
@@ -231,10 +233,10 @@ def test_graphs_give_their_memory_back_when_it_runs_out(network, tiles, monkeypa
 def test_other_errors_pass(build_engine, tiles, monkeypatch):
     engine = build_engine()
 
-    def broken(x):
+    def broken(part, min_range):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(engine, "_begin", broken)
+    monkeypatch.setattr(engine, "_start", broken)
     with pytest.raises(RuntimeError, match="mat1"):
         engine.predict(tiles)
     assert not out_of_memory(RuntimeError("mat1")) and not out_of_memory(ValueError("out of memory"))
