@@ -41,7 +41,8 @@ TOP = len(FLOORS) - 1
 # Parts that Slicer loads with the panel: everything that they import at import time comes with Slicer itself.
 LOADED_BY_THE_PANEL = ("errors", "ct", "weights", "nodules", "mrml", "client")
 NOT_IN_SLICER = (
-    "torch", "onnxruntime", "safetensors", "typer", "rich", "nibabel", "matplotlib", "pandas", "skimage", "tqdm",
+    "torch", "onnxruntime", "openvino", "safetensors", "typer", "rich", "nibabel", "matplotlib", "pandas", "skimage",
+    "tqdm",
 )  # fmt: skip
 QT = {"qt", "ctk", "PythonQt", "PySide6", "PyQt5", "PyQt6", "shiboken6"}
 SLICER = {"slicer", "mrml", "slicer_core", "vtkSegmentationCore", "vtkSlicerSegmentationsModuleLogic"}

@@ -1,4 +1,4 @@
-"""Everything but training works where PyTorch is not installed: ONNX Runtime computes."""
+"""Everything but training works where PyTorch is not installed: ONNX Runtime or OpenVINO computes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from LungNoduleSegLib.inference.engines.cores import has_avx2
 from Testing.cli.tiny import phantom, write_store
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# torch is here, but Python does not find it: as where it was never installed.
+# torch and one of the others are here, but Python does not find them: as where they were never installed.
 _WITHOUT = """
 import sys
 from importlib.machinery import PathFinder
@@ -22,7 +23,7 @@ sys.path.insert(0, {root!r})
 class Without:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        return None if name.split(".")[0] == "torch" else PathFinder.find_spec(name, path, target)
+        return None if name.split(".")[0] in ("torch", {other!r}) else PathFinder.find_spec(name, path, target)
 sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
 """
 
@@ -46,16 +47,25 @@ assert "torch" not in sys.modules
 """
 
 
+@pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
+def engine(request):
+    """What is there instead."""
+    pytest.importorskip(request.param)
+    if request.param == "openvino" and not has_avx2():
+        pytest.skip("OpenVINO is taken on processors with AVX2")
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def python(tmp_path_factory):
+def python(tmp_path_factory, engine):
     """Runs code in a Python without PyTorch, which finds the model "tiny"; gives what it printed."""
-    pytest.importorskip("onnxruntime")
+    other = "openvino" if engine == "onnxruntime" else "onnxruntime"
     folder = tmp_path_factory.mktemp("weights")
     write_store(folder)
     environment = {**os.environ, "LUNGNODULESEG_WEIGHTS": str(folder)}
 
     def run(code: str) -> str:
-        whole = _WITHOUT.format(root=str(ROOT)) + code
+        whole = _WITHOUT.format(root=str(ROOT), other=other) + code
         done = subprocess.run(
             [sys.executable, "-c", whole], env=environment, capture_output=True, text=True, timeout=600, check=False
         )
@@ -65,9 +75,9 @@ def python(tmp_path_factory):
     return run
 
 
-def test_the_installation_is_complete(python):
-    missing, torch, engine, device, sentences = json.loads(python(_CHECK).splitlines()[-1])
-    assert (missing, torch, engine, device) == ([], None, "onnxruntime", "cpu")
+def test_the_installation_is_complete(python, engine):
+    missing, torch, used, device, sentences = json.loads(python(_CHECK).splitlines()[-1])
+    assert (missing, torch, used, device) == ([], None, engine, "cpu")
     assert "All packages that a run needs are there." in sentences
 
 
@@ -75,7 +85,7 @@ def test_what_needs_torch_says_so(python):
     python(_REST)
 
 
-def test_the_command_line_and_the_runner(python, tmp_path):
+def test_the_command_line_and_the_runner(python, engine, tmp_path):
     import SimpleITK as sitk
 
     path = tmp_path / "phantom.nrrd"
@@ -99,5 +109,5 @@ assert "torch" not in sys.modules
     )
     for record in (tmp_path / "cli" / "run.json", tmp_path / "result.json"):
         found = json.loads(record.read_text(encoding="utf-8"))
-        assert found["parameters"]["engine"] == "onnxruntime" and found["parameters"]["precision"] == "float32"
+        assert found["parameters"]["engine"] == engine
         assert len(found["nodules"]) == 1

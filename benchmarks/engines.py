@@ -5,12 +5,12 @@
 
 The shipped models and `model-2` of full width with made-up weights, on the CPU, in batches of 1 and 16 tiles (full
 width: 1) with one thread and with all cores. "torch" is the engine of the library, folded and channels last; "eager" is
-the network as it was trained; "int8" is ONNX Runtime with convolutions in whole numbers of 8 bits (its ranges are
-measured while it is loaded, by PyTorch: load time and memory are those of that); all others are in float32. A single
-tile is computed by one thread with ONNX Runtime. Tiles of 128 x 128 pixels are noise with a bright disc: what is in a
-tile does not change its time. Each figure comes from a process of its own, is the smallest of the repeats after a first
-one, and counts the network alone; the difference is the largest of the probabilities from those of "eager". The CT is
-not used: it is taken so that all benchmarks can be called alike.
+the network as it was trained; "int8" is with convolutions in whole numbers of 8 bits (their ranges are measured while
+it is loaded, by PyTorch: load time and memory are those of that); what says nothing else is in float32. A single tile
+is computed by one thread with ONNX Runtime and OpenVINO. Tiles of 128 x 128 pixels are noise with a bright disc: what
+is in a tile does not change its time. Each figure comes from a process of its own, is the smallest of the repeats after
+a first one, and counts the network alone; the difference is the largest of the probabilities from those of "eager". The CT
+is not used: it is taken so that all benchmarks can be called alike.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from typing import Any
 from support import available_models, child, cores, machine, network_state, peak_memory, report, stopwatch, write_json
 
 FULL = "model-2"
-ENGINES = ("eager", "torch", "onnxruntime", "int8", "openvino")
-PACKAGES = {"int8": "onnxruntime"}
+ENGINES = (
+    "eager", "torch", "onnxruntime", "onnxruntime int8", "openvino", "openvino bfloat16", "openvino int8",
+)  # fmt: skip
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -82,38 +83,30 @@ def _eager(config: Any, state: dict[str, Any], threads: int) -> Any:
     return forward
 
 
-def _library(name: str) -> Any:
+def _library(name: str, precision: str = "float32") -> Any:
     def load(config: Any, state: dict[str, Any], threads: int) -> Any:
         from LungNoduleSegLib.inference.engines.choose import make_engine
 
-        return make_engine(config, state, engine=name, device="cpu", precision="float32", threads=threads)._forward
+        return make_engine(config, state, engine=name, device="cpu", precision=precision, threads=threads)._forward
 
     return load
 
 
-def _openvino(config: Any, state: dict[str, Any], threads: int) -> Any:
-    import openvino
+def _int8(engine: str) -> Any:
+    def load(config: Any, state: dict[str, Any], threads: int) -> Any:
+        from LungNoduleSegLib.inference.engines.choose import make_engine
+        from training.publish.quantise import tensor_ranges
 
-    from LungNoduleSegLib.inference.engines.fold import fold_state
-    from LungNoduleSegLib.inference.engines.onnx_graph import onnx_model
+        ranges = tensor_ranges(config, state, [_tiles(config, 16)])
+        return make_engine(config, state, engine=engine, precision="int8", threads=threads, ranges=ranges)._forward
 
-    core = openvino.Core()
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = core.compile_model(core.read_model(onnx_model(config, fold_state(config, state))), "CPU", settings)
-    return lambda x: compiled({"tiles": x})["probability"][:, 0]
-
-
-def _int8(config: Any, state: dict[str, Any], threads: int) -> Any:
-    from LungNoduleSegLib.inference.engines.choose import make_engine
-    from training.publish.quantise import tensor_ranges
-
-    ranges = tensor_ranges(config, state, [_tiles(config, 16)])
-    return make_engine(config, state, precision="int8", threads=threads, ranges=ranges)._forward
+    return load
 
 
 _FORWARD = {
-    "eager": _eager, "torch": _library("torch"), "onnxruntime": _library("onnxruntime"), "int8": _int8,
-    "openvino": _openvino,
+    "eager": _eager, "torch": _library("torch"), "onnxruntime": _library("onnxruntime"),
+    "onnxruntime int8": _int8("onnxruntime"), "openvino": _library("openvino"),
+    "openvino bfloat16": _library("openvino", "bfloat16"), "openvino int8": _int8("openvino"),
 }  # fmt: skip
 
 
@@ -132,7 +125,7 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(measure(json.loads(arguments.child))))
         return
-    engines = [n for n in arguments.engine or ENGINES if n == "eager" or find_spec(PACKAGES.get(n, n)) is not None]
+    engines = [n for n in arguments.engine or ENGINES if n == "eager" or find_spec(n.split()[0]) is not None]
     rows, runs = [], []
     for model in arguments.model or [*available_models(), FULL]:
         full = model not in available_models()

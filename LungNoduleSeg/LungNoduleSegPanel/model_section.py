@@ -290,10 +290,11 @@ class ModelSection:
         return list(dict.fromkeys([*self._missing, *self._reportedMissing()]))
 
     def _reportedMissing(self):
-        """What the check missed, for the device that is chosen now: without a graphics card ONNX Runtime is enough."""
+        """What the check missed, for the device that is chosen now: without a graphics card the others are enough."""
         if self._report is None:
             return []
-        enough = self._report.onnxruntime is not None and self._device() in ("auto", "cpu")
+        there = self._report.onnxruntime or self._report.openvino
+        enough = there is not None and self._device() in ("auto", "cpu")
         return [name for name in self._report.missing if not (enough and name == "torch")]
 
     # The interpreter

@@ -52,17 +52,19 @@ class InstallationReport:
         Import names of what a run needs and this Python lacks; where it has none of the engines, the smaller one.
     broken
         Import name and reason of what is there but cannot be loaded.
-    torch, onnxruntime
+    torch, onnxruntime, openvino
         Version of each engine, or None.
     devices
         Those that torch was tried with; empty without torch.
     cpu, threads
         The processor, and the threads that a run on it uses.
     model, device, engine, precision, seconds_a_tile_batch, tiles_a_batch
-        The model that was tried, where it ran, what computed ("torch" or "onnxruntime"), in which number format, and
-        how long a batch of so many tiles of 128 x 128 pixels takes in s; None where none was tried.
+        The model that was tried, where it ran, what computed ("torch", "onnxruntime" or "openvino"), in which number
+        format, and how long a batch of so many tiles of 128 x 128 pixels takes in s; None where none was tried.
     problem
         Sentences about a model or device that does not work, or "".
+    advice
+        What would make it faster, as a clause, or "".
     """
 
     python: str
@@ -82,7 +84,9 @@ class InstallationReport:
     tiles_a_batch: int | None = None
     problem: str = ""
     onnxruntime: str | None = None
+    openvino: str | None = None
     engine: str | None = None
+    advice: str = ""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> InstallationReport:
@@ -102,7 +106,7 @@ class InstallationReport:
     def blocking(self) -> dict[str, str]:
         """What of :attr:`broken` a run cannot do without: one engine that can be loaded is enough."""
         broken = dict(self.broken or {})
-        one_works = self.torch is not None or self.onnxruntime is not None
+        one_works = bool(self._engines)
         return {name: why for name, why in broken.items() if not (one_works and name in ENGINES)}
 
     def sentences(self) -> list[str]:
@@ -113,11 +117,10 @@ class InstallationReport:
         said += [f"{title(name)} is there but cannot be loaded: {why}." for name, why in (self.broken or {}).items()]
         if not self.missing and not self.blocking:
             said.append("All packages that a run needs are there.")
-        engines = [f"{title(name)} {version}" for name, version in
-                   (("onnxruntime", self.onnxruntime), ("torch", self.torch)) if version is not None]  # fmt: skip
+        engines = [f"{title(name)} {version}" for name, version in self._engines.items()]
         if engines:
             threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
-            said.append(f"{' and '.join(engines)}, {threads} on {self.cpu}.")
+            said.append(f"{', '.join(engines)}, {threads} on {self.cpu}.")
         said += [device.sentence() for device in self.devices]
         if self.seconds_a_tile_batch is not None:
             said.append(
@@ -125,9 +128,13 @@ class InstallationReport:
                 f"{f' with {title(self.engine)}' if self.engine else ''}: "
                 f"{self.seconds_a_tile_batch:.2g} s for {self.tiles_a_batch} tiles."
             )
-            if self.device == "cpu" and self.onnxruntime is None and self.precision == "float32":
-                said.append("With the package onnxruntime (some 30 MB) it would be faster.")
-        return [*said, *filter(None, [self.problem])]
+        return [*said, *filter(None, [self.problem, self.advice and f"{self.advice[0].upper()}{self.advice[1:]}."])]
+
+    @property
+    def _engines(self) -> dict[str, str]:
+        """Version of each engine that is there, by import name."""
+        there = {"openvino": self.openvino, "onnxruntime": self.onnxruntime, "torch": self.torch}
+        return {name: version for name, version in there.items() if version is not None}
 
 
 def start_check(

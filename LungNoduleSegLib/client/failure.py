@@ -190,7 +190,7 @@ def _broken(interpreter: Interpreter, detail: str) -> Failure:
     return Failure(
         "BrokenPackage",
         f"A package in {interpreter.path} cannot be loaded ({detail}).",
-        "Install PyTorch or ONNX Runtime anew, or choose another Python in the section Advanced.",
+        "Install it anew, or choose another Python in the section Advanced.",
     )
 
 

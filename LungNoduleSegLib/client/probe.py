@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -15,6 +14,7 @@ from typing import Any
 from LungNoduleSegLib.client.requirements import BROUGHT_BY_SLICER, ENGINES, REQUIREMENTS, missing_engine
 from LungNoduleSegLib.errors import Cancelled, LungNoduleSegError
 from LungNoduleSegLib.inference.engines.cores import nvidia_driver, usable_cores
+from LungNoduleSegLib.inference.engines.packages import imported
 
 _REPEATS = 3
 """Batches that are timed after a first one; the fastest counts, because the machine does other things too."""
@@ -66,6 +66,7 @@ def probe(
         "broken": {},
         "torch": None,
         "onnxruntime": None,
+        "openvino": None,
         "engine": None,
         "devices": [],
         "cpu": _cpu_name(),
@@ -76,17 +77,19 @@ def probe(
         "model": model,
         "device": None,
         "problem": "",
+        "advice": "",
     }
     for n, name in enumerate(name for name in needed if name not in absent):
         step(0.05 + 0.1 * n, f"Loading {name}")
         try:
-            importlib.import_module(name)
+            imported(name)
         except Exception as error:  # whatever a damaged package raises, it is a finding
             found["broken"][name] = _reason(error)
     usable = [name for name in ENGINES if name not in absent and name not in found["broken"]]
-    if "onnxruntime" in usable:
-        found["onnxruntime"] = str(sys.modules["onnxruntime"].__version__)
-        found["threads"] = threads or usable_cores()
+    for name in ("onnxruntime", "openvino"):
+        if name in usable:
+            found[name] = str(sys.modules[name].__version__).partition("-")[0]
+            found["threads"] = threads or usable_cores()
     if "torch" in usable:
         torch = sys.modules["torch"]
         if threads:
@@ -189,4 +192,5 @@ def _measured(
         "seconds_a_tile_batch": min(seconds[1:]),
         "tiles_a_batch": len(tiles),
         "problem": " ".join(engine.warnings),
+        "advice": engine.remark.removeprefix("; "),
     }

@@ -35,7 +35,7 @@ def spikes(tiles: NDArray[np.float32], excess: float = EXCESS) -> tuple[NDArray[
     rise = np.diff(tiles, axis=-1)
     standing[..., 1:] &= rise > excess
     standing[..., :-1] &= rise < -excess
-    at = np.argwhere(standing)
+    at = np.column_stack(np.unravel_index(np.flatnonzero(standing), standing.shape))
     near = at[:, None] + np.array([(0, dj, di) for dj, di in _AROUND])
     near[((near < 0) | (near >= tiles.shape)).any(axis=2)] = -1
     values = np.where(near[..., 0] < 0, -np.inf, tiles[tuple(np.moveaxis(near, -1, 0))])

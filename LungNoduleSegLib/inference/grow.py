@@ -134,10 +134,16 @@ def cut(
     mean = slab.mean
     seed = tuple(s - o for s, o in zip(seed_kji, slab.offset_kji))
     for threshold in thresholds:
-        seen = filled(mean >= threshold)
-        start = nearest(seen, seed, spacing_mm, reach_mm)  # type: ignore[arg-type]
+        seen = mean >= threshold
+        box = tight(seen)  # most of a slab is empty
+        if box is None:
+            continue
+        inner = filled(seen[box])
+        start = nearest(inner, tuple(s - b.start for s, b in zip(seed, box)), spacing_mm, reach_mm)  # type: ignore[arg-type]
         if start is not None:
-            return filled(walk(seen, start, spacing_mm)), threshold
+            mask = np.zeros_like(seen)
+            mask[box] = filled(walk(inner, start, spacing_mm))
+            return mask, threshold
     return None
 
 

@@ -103,7 +103,8 @@ def _percentiles(flat: np.ndarray, skipped: np.ndarray, how: Normalisation) -> t
     last = flat.shape[1] - 1 - skipped
     ranks = np.stack([skipped + np.round(p / 100 * last).astype(np.int64) for p in (how.low, how.high)], axis=1)
     found = np.empty(ranks.shape, np.float32)
-    for pair in np.unique(ranks, axis=0):  # nearly always one pair, and one partition for all
+    alike = bool((ranks == ranks[:1]).all())  # nearly always: one partition for all
+    for pair in ranks[:1] if alike else np.unique(ranks, axis=0):
         rows = np.flatnonzero((ranks == pair).all(axis=1))
         found[rows] = np.partition(flat if len(rows) == len(flat) else flat[rows], pair, axis=1)[:, pair]
     return found[:, 0], found[:, 1] - found[:, 0]

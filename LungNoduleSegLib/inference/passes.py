@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from LungNoduleSegLib.inference.ahead import in_order
 from LungNoduleSegLib.inference.covering import cover, without_rim
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.monitor import Monitor
@@ -67,14 +69,24 @@ def run_tiles(
     engine: Engine, hu: NDArray[np.int16], places: NDArray[np.int64], volume: ProbabilityVolume, monitor: Monitor
 ) -> None:
     """Predict tiles and average them into the volume."""
+
+    def predict(part: NDArray[np.int64], _: Monitor) -> NDArray[np.float32]:
+        return engine.predict(gather(hu, part, slices=engine.input_slices, px=engine.tile_px))
+
+    def batches() -> Iterator[NDArray[np.int64]]:
+        begun = 0
+        while begun < len(places):
+            part = places[begun : begun + engine.batch_size]  # it may shrink on the way
+            begun += len(part)
+            yield part
+
     done = 0
-    while done < len(places):
-        monitor.step(done / len(places))
-        part = places[done : done + engine.batch_size]
-        tiles = gather(hu, part, slices=engine.input_slices, px=engine.tile_px)
-        for place, probability in zip(part, engine.predict(tiles), strict=True):
+    monitor.step(0.0)
+    for part, found in in_order(predict, batches(), monitor):
+        for place, probability in zip(part, found, strict=True):
             volume.add(place, probability)
         done += len(part)
+        monitor.step(done / len(places))
     monitor.step(1.0)
 
 

@@ -86,10 +86,13 @@ def tight(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
 def nearest(
     mask: NDArray[np.bool_], voxel: tuple[int, int, int], spacing_mm: tuple[float, float, float], reach_mm: float
 ) -> tuple[int, int, int] | None:
-    """The voxel of the mask that lies nearest to ``voxel``, if not farther than ``reach_mm``; ties go to the first."""
+    """The voxel of the mask that lies nearest to ``voxel``, if not farther than ``reach_mm``; ties go to the first.
+
+    ``voxel`` may lie outside of the mask's array.
+    """
     r = [int(np.ceil(reach_mm / s)) for s in spacing_mm]
     lows = [max(v - n, 0) for v, n in zip(voxel, r)]
-    box = tuple(slice(low, v + n + 1) for low, v, n in zip(lows, voxel, r))
+    box = tuple(slice(low, max(v + n + 1, 0)) for low, v, n in zip(lows, voxel, r))
     found = np.argwhere(mask[box]) + lows
     if len(found) == 0:
         return None

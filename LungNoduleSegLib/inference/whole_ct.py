@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -11,29 +11,19 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.ct.volume import CT
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.across import settled
-from LungNoduleSegLib.inference.candidate import Candidate, share_inside, without_doubles
-from LungNoduleSegLib.inference.components import Component
-from LungNoduleSegLib.inference.described import placed_mask
+from LungNoduleSegLib.inference.candidate import Candidate
 from LungNoduleSegLib.inference.engine import Engine
 from LungNoduleSegLib.inference.grow import Grown
 from LungNoduleSegLib.inference.monitor import Cancel, Clock, Monitor, Progress
 from LungNoduleSegLib.inference.orientation import axial_view
+from LungNoduleSegLib.inference.outline import outline
 from LungNoduleSegLib.inference.reduction import Reduction
-from LungNoduleSegLib.inference.rescore import as_candidate, reduced, resegment
+from LungNoduleSegLib.inference.rescore import reduced
 from LungNoduleSegLib.inference.scales import Place, look, scales
 from LungNoduleSegLib.inference.scorer import CandidateScorer
 from LungNoduleSegLib.inference.settings import SearchSettings
 from LungNoduleSegLib.inference.spread import SpreadBox, spread_box
 from LungNoduleSegLib.inference.tiles import ProbabilityVolume
-
-SURE = 0.5
-"""What lies in a candidate with at least this probability is not outlined once more."""
-
-LEAST_REST_MM = 10.0
-"""Where the outline of a component is only a part of it, what is left of at least the probability that masks are cut at
-is looked at too, once, if it has the volume of such a ball: a mass beside the mediastinum can be one component with
-something false there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,32 +114,14 @@ def search(
 
     monitor.stage(0.75, 1.0 if reduction is None else 0.95, "Outlining candidates")
     before = engine.tiles
-    candidates: list[Candidate] = []
+    components = [(seen.scale.engine, component) for seen in looks for component in seen.kept]
     spread: list[SpreadBox] = []
-    waiting = deque((seen.scale.engine, component, True) for seen in looks for component in seen.kept)
-    done = 0
-    while waiting:
-        monitor.step(done / (done + len(waiting)))
-        done += 1
-        scaled, component, whole = waiting.popleft()
-        # Most of what larger pixels see was found before; so were the pieces of what a tile's edge had cut.
-        sure = (c for c in candidates if c.probability >= SURE)
-        if any(share_inside(component.voxels, c) > 0.5 for c in sure):
-            continue
-        grown, worth = resegment(scaled, ct_axial, component, settings, scorer, monitor)
-        if grown is None:
-            continue
-        rest = _rest(component, grown, settings, ct_axial) if whole else None
-        if rest is not None:
-            waiting.append((scaled, rest, False))
-        if not worth:
-            continue
+
+    def note(grown: Grown) -> None:
         if uncertainty:
             spread.append(spread_box(turned, grown.slab))
-        candidate = as_candidate(ct_axial, settled(ct_axial, grown), component, scorer)
-        if candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung_axial):
-            candidates.append(candidate)
-    candidates = without_doubles(candidates)
+
+    candidates = outline(components, ct_axial, lung_axial, settings, scorer, monitor, note)
     clock.lap("candidates")
     if reduction is not None:
         candidates = _judged(ct_axial, candidates, scorer, reduction, monitor)
@@ -192,10 +164,10 @@ def find_candidates(
 
 
 class _Counting:
-    """An engine that counts its tiles."""
+    """An engine that counts its tiles; several threads may ask it."""
 
     def __init__(self, engine: Engine):
-        self._engine, self.tiles = engine, 0
+        self._engine, self.tiles, self._lock = engine, 0, threading.Lock()
         self.input_slices, self.tile_px = engine.input_slices, engine.tile_px
 
     @property
@@ -203,7 +175,8 @@ class _Counting:
         return self._engine.batch_size  # it may shrink on the way
 
     def predict(self, tiles: NDArray, *, min_range: float | None = None) -> NDArray[np.float32]:
-        self.tiles += len(tiles)
+        with self._lock:
+            self.tiles += len(tiles)
         return self._engine.predict(tiles, min_range=min_range)
 
 
@@ -251,20 +224,6 @@ def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
         at = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
         spans.append(slice(int(at[0]), int(at[-1]) + 1))
     return spans[0], spans[1], spans[2]
-
-
-def _centre_inside(candidate: Candidate, lung: NDArray[np.bool_]) -> bool:
-    middle = np.rint(np.argwhere(candidate.mask).mean(axis=0) + candidate.offset_kji).astype(int)
-    return bool(lung[tuple(middle)])
-
-
-def _rest(component: Component, grown: Grown, settings: SearchSettings, ct: CT) -> Component | None:
-    """What the outline of a component leaves of it, if that is worth an outline of its own."""
-    if component.peak < settings.mask_threshold:
-        return None
-    sure = component.above(settings.mask_threshold)
-    rest = sure.without(*placed_mask(ct, grown))
-    return rest if rest is not None and rest.diameter_mm(ct.voxel_volume_mm3) >= LEAST_REST_MM else None
 
 
 def _judged(

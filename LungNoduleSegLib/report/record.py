@@ -18,8 +18,8 @@ from LungNoduleSegLib import __version__
 from LungNoduleSegLib.report.text import RESEARCH_USE, best_place, training_sentence
 
 SCHEMA = 1
-_PACKAGES = ("numpy", "scipy", "torch", "onnxruntime", "SimpleITK", "pydicom", "safetensors", "pillow", "vtk",
-             "slicer-core")  # fmt: skip
+_PACKAGES = ("numpy", "scipy", "torch", "onnxruntime", "openvino", "SimpleITK", "pydicom", "safetensors", "pillow",
+             "vtk", "slicer-core")  # fmt: skip
 
 
 def versions() -> dict[str, str]:

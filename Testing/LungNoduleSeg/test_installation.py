@@ -103,11 +103,11 @@ def program(path: Path) -> Path:
 
 def test_looking_for_packages_imports_nothing(installation, without):
     loaded = set(sys.modules)
-    without |= {"torch", "onnxruntime", "safetensors"}
+    without |= {"torch", "onnxruntime", "openvino", "safetensors"}
     assert installation.missingPackages() == ["onnxruntime", "safetensors"]
     without -= {"torch"}
     assert installation.missingPackages(Interpreter.default()) == ["safetensors"]
-    assert not ({"torch", "onnxruntime", "safetensors"} & set(sys.modules)) - loaded
+    assert not ({"torch", "onnxruntime", "openvino", "safetensors"} & set(sys.modules)) - loaded
 
 
 def test_one_engine_is_enough_but_a_graphics_card_needs_torch(installation, without):
@@ -118,7 +118,7 @@ def test_one_engine_is_enough_but_a_graphics_card_needs_torch(installation, with
 
 
 def test_nothing_is_claimed_about_another_python(installation, without, tmp_path):
-    without |= {"torch", "onnxruntime", "safetensors"}
+    without |= {"torch", "onnxruntime", "openvino", "safetensors"}
     assert installation.missingPackages(Interpreter.at(program(tmp_path / "python"))) == []
 
 
@@ -240,7 +240,7 @@ def test_after_a_yes_it_is_installed_and_the_run_can_start(installation, without
 def test_the_user_chooses_what_computes(installation, without, user, extension, pip, monkeypatch, chosen):
     from slicer_harness.dialogs import dialogs
 
-    without |= {"torch", "onnxruntime", "safetensors"}
+    without |= {"torch", "onnxruntime", "openvino", "safetensors"}
     given = []
 
     def install(packages):
@@ -259,7 +259,7 @@ def test_the_user_chooses_what_computes(installation, without, user, extension, 
 def test_nothing_is_installed_without_a_choice(installation, without, user, extension, pip):
     from slicer_harness.dialogs import dialogs
 
-    without |= {"torch", "onnxruntime"}
+    without |= {"torch", "onnxruntime", "openvino"}
     dialogs.answer("message", "Cancel")
     assert not installation.offerInstallation()
     assert extension.calls == pip.calls == [] and user.errors == []
@@ -293,7 +293,7 @@ def test_remarks_are_shown(installation, without, user, monkeypatch):
 def test_nothing_is_installed_into_another_python(installation, without, user, extension, pip, tmp_path):
     from LungNoduleSegPanel import settings
 
-    without |= {"torch", "onnxruntime", "safetensors"}
+    without |= {"torch", "onnxruntime", "openvino", "safetensors"}
     settings.setInterpreterPath(str(program(tmp_path / "python")))
     assert installation.offerInstallation()
     assert user.asked == [] and extension.calls == pip.calls == []
@@ -309,6 +309,6 @@ def test_a_python_that_is_gone_is_told(installation, user, tmp_path):
 
 def test_a_test_of_slicer_changes_no_python(installation, without, user, extension, pip, monkeypatch):
     monkeypatch.setattr(slicer.app, "_testing", True)
-    without |= {"torch", "onnxruntime", "safetensors"}
+    without |= {"torch", "onnxruntime", "openvino", "safetensors"}
     assert not installation.offerInstallation()
     assert user.asked == [] and extension.calls == pip.calls == []

@@ -51,8 +51,8 @@ class FakeCheck:
 class Report:
     """What a check found."""
 
-    def __init__(self, *sentences, missing=(), devices=(), broken=None, onnxruntime=None):
-        self.onnxruntime, self.blocking = onnxruntime, dict(broken or {})
+    def __init__(self, *sentences, missing=(), devices=(), broken=None, onnxruntime=None, openvino=None):
+        self.onnxruntime, self.openvino, self.blocking = onnxruntime, openvino, dict(broken or {})
         self._sentences, self.missing, self.devices = list(sentences), tuple(missing), tuple(devices)
         self.broken = broken
 

@@ -71,7 +71,8 @@ from slicer_harness.application import PANEL, open_module, start
 from slicer_harness.messages import message_log
 start()
 module = open_module(PANEL)
-print(sorted({"torch", "onnxruntime", "safetensors", "highdicom", "timm"} & set(sys.modules)), message_log().take())
+unwanted = {"torch", "onnxruntime", "openvino", "safetensors", "highdicom", "timm"}
+print(sorted(unwanted & set(sys.modules)), message_log().take())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
     assert (done.returncode, done.stdout.strip()) == (0, "[] []"), done.stderr

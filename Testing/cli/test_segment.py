@@ -28,7 +28,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime", "openvino"])
 def test_the_engine_can_be_chosen(cli, store, phantom_path, tmp_path, engine):
     pytest.importorskip(engine)
     box = ("--roi", 30, -20, -20, 60, 20, 10)
@@ -57,7 +57,7 @@ def test_whole_run_writes_every_file(cli, store, phantom_path, tmp_path):
     card = json.loads((store / "tiny.json").read_text(encoding="utf-8"))
     assert record["model"] == {"name": "tiny", "sha256": card["sha256"]}
     assert record["parameters"]["device"] == "cpu"
-    assert record["parameters"]["engine"] in ("torch", "onnxruntime")
+    assert record["parameters"]["engine"] in ("torch", "onnxruntime", "openvino")
     assert record["threshold"] == 0.3
     assert RESEARCH in record["notice"]
     assert record["seen_in_training"] is None

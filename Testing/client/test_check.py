@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import types
 from pathlib import Path
@@ -13,6 +14,7 @@ from LungNoduleSegLib.client.check import DeviceReport, InstallationReport, star
 from LungNoduleSegLib.client.probe import _devices, probe
 from LungNoduleSegLib.errors import Cancelled
 from LungNoduleSegLib.inference.engines import cores
+from LungNoduleSegLib.inference.engines.cores import has_avx2
 from Testing.client.fakes import last
 
 
@@ -39,7 +41,7 @@ def test_a_python_that_has_everything(tiny):
     assert report.ok and report.missing == () and not report.broken and report.problem == ""
     assert report.python == ".".join(map(str, sys.version_info[:3])) and report.executable == sys.executable
     assert report.torch and report.onnxruntime and all(report.packages.values())
-    assert report.engine in ("torch", "onnxruntime")
+    assert report.engine in ("torch", "onnxruntime", "openvino")
     assert report.devices[0] == DeviceReport("cpu", True, "", report.cpu)
     assert report.device == "cpu" and report.precision in ("float32", "bfloat16")
     assert 0 < report.seconds_a_tile_batch < 60 and report.tiles_a_batch > 0
@@ -63,36 +65,44 @@ def test_missing_packages_are_named_before_anything_is_imported(monkeypatch):
 
 def test_one_engine_is_enough(tiny, monkeypatch):
     usual = probe_module.importlib.util.find_spec
-    for absent, there in (("torch", "onnxruntime"), ("onnxruntime", "torch")):
+    engines = {"torch", "onnxruntime", "openvino"}
+    for there in sorted(name for name in engines if usual(name)):
+        absent = engines - {there}
         monkeypatch.setattr(
-            probe_module.importlib.util, "find_spec", lambda name, a=absent: None if name == a else usual(name)
+            probe_module.importlib.util, "find_spec", lambda name, a=absent: None if name in a else usual(name)
         )
         report = found(model="tiny", device="cpu", threads=1)
-        assert report.missing == () and report.ok and report.engine == there, report.sentences()
-        assert getattr(report, absent) is None and getattr(report, there) and report.packages[absent] is None
-        advice = "With the package onnxruntime (some 30 MB) it would be faster."
-        assert (advice in report.sentences()) == (there == "torch" and report.precision == "float32")
+        assert report.missing == () and report.ok, report.sentences()
+        assert report.engine == there or (there == "openvino" and not has_avx2())
+        assert all(getattr(report, name) is None and report.packages[name] is None for name in absent)
+        assert getattr(report, there)
+        other = "onnxruntime" if there == "torch" and report.precision == "float32" else "openvino"
+        advice = f"The package {other}, which is not installed, would make it faster."
+        wanted = other == "onnxruntime" or (there == "onnxruntime" and has_avx2())
+        assert (advice in report.sentences()) == wanted
         assert report.threads >= 1 and any(f"{report.threads} thread" in sentence for sentence in report.sentences())
 
 
 def test_a_package_that_cannot_be_loaded_is_named(monkeypatch):
-    whole = probe_module.importlib.import_module
+    whole = probe_module.imported
     failing = {"torch"}
 
-    def import_module(name):
+    def imported(name):
         if name in failing:
             raise OSError("libcudart.so.12: cannot open shared object file\nmore")
         return whole(name)
 
-    monkeypatch.setattr(probe_module.importlib, "import_module", import_module)
+    monkeypatch.setattr(probe_module, "imported", imported)
     report = found()
     assert report.broken == {"torch": "OSError: libcudart.so.12: cannot open shared object file"}
     assert report.torch is None and report.ok and not report.blocking and not report.devices
     assert any("PyTorch is there but cannot be loaded" in sentence for sentence in report.sentences())
     failing |= {"onnxruntime"}
+    assert found().ok == (importlib.util.find_spec("openvino") is not None)
+    failing |= {"openvino"}
     report = found()
-    assert report.blocking.keys() == failing and not report.ok
-    failing -= {"onnxruntime", "torch"}
+    assert report.blocking.keys() == report.broken.keys() >= {"torch", "onnxruntime"} and not report.ok
+    failing -= {"onnxruntime", "openvino", "torch"}
     failing |= {"scipy"}
     assert found().blocking.keys() == {"scipy"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,8 @@ from scipy import ndimage
 
 from LungNoduleSegLib.ct import CT
 from LungNoduleSegLib.errors import Cancelled, InputError
-from LungNoduleSegLib.inference import whole_ct
+from LungNoduleSegLib.inference import outline
+from LungNoduleSegLib.inference.ahead import AHEAD
 from LungNoduleSegLib.inference.candidate import overlap
 from LungNoduleSegLib.inference.components import Component, components
 from LungNoduleSegLib.inference.described import component_features
@@ -143,19 +145,29 @@ def test_cancel_stops_within_the_outlining_of_one_candidate(scene):
     ct, lung = scene
 
     class Counting(OracleEngine):
-        batches = 0
+        batches, last, asked = 0, np.inf, threading.Event()
 
         def predict(self, tiles, **options):
             self.batches += 1
+            if self.batches > self.last:
+                assert self.asked.wait(30)  # as a batch that takes its time
             return super().predict(tiles, **options)
 
     whole, stages = Counting(batch_size=1), []
     search(whole, ct, lung=lung, progress=lambda f, m: stages.append((m, whole.batches)))
     begun = next(batches for message, batches in stages if message == "Outlining candidates")
+    assert whole.batches > begun + 20
     engine = Counting(batch_size=1)
+    engine.last = begun + 2
+
+    def cancel():
+        if engine.batches > engine.last:
+            engine.asked.set()
+        return engine.asked.is_set()
+
     with pytest.raises(Cancelled):
-        search(engine, ct, lung=lung, cancel=lambda: engine.batches > begun + 2)
-    assert engine.batches == begun + 3
+        search(engine, ct, lung=lung, cancel=cancel)
+    assert engine.batches <= begun + 2 + 3 * AHEAD
 
 
 def test_progress_rises_to_one_and_cancel_stops_at_the_next_batch(scene):
@@ -259,7 +271,7 @@ def test_larger_pixels_show_what_is_too_large_for_the_network():
 def test_what_was_outlined_is_not_outlined_at_larger_pixels_again(monkeypatch):
     ct, lung = thorax(balls=[(12, 110, 60, 6.0, 40), (25, 90, 160, 5.0, 50)])
     once = search(OracleEngine(), ct, lung=lung)
-    monkeypatch.setattr("LungNoduleSegLib.inference.whole_ct.SURE", 1.1)
+    monkeypatch.setattr("LungNoduleSegLib.inference.outline.SURE", 1.1)
     twice = search(OracleEngine(), ct, lung=lung)
     assert once.counts["screened"] == twice.counts["screened"]
     assert once.counts["candidate_tiles"] < twice.counts["candidate_tiles"]
@@ -394,8 +406,8 @@ def test_two_nodules_in_one_component_are_both_outlined(monkeypatch):
     hu = ct.hu.copy()
     hu[20, 99:120, 58:63] = -90  # .2 by the oracle
     ct = CT.from_array(hu, spacing_mm=ct.spacing_mm)
-    for least, both in ((whole_ct.LEAST_REST_MM, True), (1000.0, False)):
-        monkeypatch.setattr(whole_ct, "LEAST_REST_MM", least)
+    for least, both in ((outline.LEAST_REST_MM, True), (1000.0, False)):
+        monkeypatch.setattr(outline, "LEAST_REST_MM", least)
         found = search(OracleEngine(), ct, lung=lung)
         assert all(match(ct, found.candidates, ball) > 0.95 for ball in balls) == both
 
@@ -436,7 +448,7 @@ def test_the_rim_of_an_outline_is_no_rest(monkeypatch):
     hu = ndimage.gaussian_filter(ct.hu.astype(np.float32), (0, 2.0, 2.0)).round().astype(np.int16)
     ct = CT.from_array(hu, spacing_mm=ct.spacing_mm)
     tiles = []
-    for least in (whole_ct.LEAST_REST_MM, 1000.0):
-        monkeypatch.setattr(whole_ct, "LEAST_REST_MM", least)
+    for least in (outline.LEAST_REST_MM, 1000.0):
+        monkeypatch.setattr(outline, "LEAST_REST_MM", least)
         tiles.append(search(OracleEngine(), ct, lung=lung).counts["candidate_tiles"])
     assert tiles[0] == tiles[1]

@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from LungNoduleSegLib.errors import InputError
-from LungNoduleSegLib.inference.engines.choose import reason_not_loaded
+from LungNoduleSegLib.inference.engines.packages import reason_not_loaded
 from LungNoduleSegLib.inference.normalise import CLIP_HU, Normalisation
 from LungNoduleSegLib.networks import NetworkConfig, build, count_parameters
 from LungNoduleSegLib.weights import Card, save_weights

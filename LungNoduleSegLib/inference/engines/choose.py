@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.engines.batches import BatchEngine
 from LungNoduleSegLib.inference.engines.cores import has_avx2, has_tile_units, may_have_gpu, may_have_half_units
+from LungNoduleSegLib.inference.engines.packages import reason_not_loaded
 from LungNoduleSegLib.inference.engines.quantise import Ranges
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks.config import NetworkConfig
@@ -26,18 +26,6 @@ _HOW = {
 }
 _FORMATS = {"onnxruntime": ("float32", "int8"), "openvino": ("float32", "bfloat16", "int8")}
 """What the engines that have no device but the CPU compute in."""
-
-
-def reason_not_loaded(package: str) -> str:
-    """Why a package cannot be imported, as the end of a sentence that begins with its name; "" if it can."""
-    if importlib.util.find_spec(package) is None:
-        return "is not installed"
-    try:
-        importlib.import_module(package)
-    except Exception as error:  # a damaged package raises many kinds
-        lines = str(error).splitlines()
-        return f"cannot be loaded ({type(error).__name__}: {lines[0] if lines else 'no message'})"
-    return ""
 
 
 def make_engine(
