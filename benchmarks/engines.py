@@ -9,8 +9,8 @@ the network as it was trained; "int8" is with convolutions in whole numbers of 8
 it is loaded, by PyTorch: load time and memory are those of that); what says nothing else is in float32. A single tile
 is computed by one thread with ONNX Runtime and OpenVINO. Tiles of 128 x 128 pixels are noise with a bright disc: what
 is in a tile does not change its time. Each figure comes from a process of its own, is the smallest of the repeats after
-a first one, and counts the network alone; the difference is the largest of the probabilities from those of "eager". The CT
-is not used: it is taken so that all benchmarks can be called alike.
+a first one, and counts the network alone; the difference is the largest of the probabilities from those of "eager". The
+CT is not used: it is taken so that all benchmarks can be called alike.
 """
 
 from __future__ import annotations
