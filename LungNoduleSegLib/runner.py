@@ -18,13 +18,14 @@ standard error.
 With ``--serve`` each of them carries the job's ``id``.
 
 A job is a JSON object: ``command`` ("segment", "click", "load" or "check"), ``output`` (path of the .npz; the record is
-written beside it as .json), ``model``, ``device``, ``engine`` ("auto", "torch" or "onnxruntime"), ``threads`` (of the
-CPU), and the CT as ``ct`` (a path, with ``series``) or ``volume`` (an .npz with ``hu`` int16 [k, j, i], ``ijk_to_ras``
-and optionally ``series_uid`` and ``study_uid``); for "segment" ``roi``, ``threshold``, ``min_diameter_mm``,
-``lung_mask`` (an .npy, bool [k, j, i]) and ``uncertainty`` (true: the result keeps how far the views disagree, for
-``Result.uncertainty``); for "click" ``positive_ras``, ``negative_ras`` and ``base`` (``{"labels": an .npz}`` with
-``mask``, bool [k, j, i], and ``offset_kji``: the segment that the points change). With ``probability`` true the
-probabilities of the voxels are written beside the result as .probability.npz (``probability``, float16 [k, j, i]), and
+written beside it as .json), ``model``, ``device``, ``engine`` ("auto", "torch", "openvino" or "onnxruntime"),
+``threads`` (of the CPU), and the CT as ``ct`` (a path, with ``series``) or ``volume`` (an .npz with ``hu`` int16
+[k, j, i], ``ijk_to_ras`` and optionally ``series_uid`` and ``study_uid``); for "segment" ``roi``, ``threshold``,
+``min_diameter_mm``, ``lung_mask`` (an .npy, bool [k, j, i]) and ``uncertainty`` (true: the result keeps how far the
+views disagree, for ``Result.uncertainty``); for "click" ``positive_ras``, ``negative_ras`` and ``base`` (``{"labels":
+an .npz}`` with ``mask``, bool [k, j, i], and ``offset_kji``: the segment that the points change). With ``probability``
+true the probabilities of the voxels are written beside the result as .probability.npz (``probability``, float16
+[k, j, i]), and
 "result" names the file as ``probability``. "check" needs neither CT nor output, and no package either: its "result"
 says what there is (see :mod:`LungNoduleSegLib.client.probe`). A line ``{"cancel": true}``, or the end of standard
 input, ends the running job.

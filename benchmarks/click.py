@@ -17,7 +17,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from support import available_models, child, default_cts, machine, peak_memory, plain_network, report, stopwatch
+from support import (
+    available_models,
+    child,
+    computing,
+    default_cts,
+    machine,
+    peak_memory,
+    plain_network,
+    report,
+    stopwatch,
+)
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +37,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     from LungNoduleSegLib import load_segmenter, read_ct
 
     ct = read_ct(Path(job["ct"]))
-    segmenter = load_segmenter(job["model"], device=job["device"], precision=job["precision"])
+    segmenter = load_segmenter(job["model"], device=job["device"], **computing(job["precision"]))
     if job["ras"]:
         centres = [tuple(job["ras"])]
     else:
@@ -101,7 +111,7 @@ def main() -> None:
     parser.add_argument("--ras", type=float, nargs=3)
     parser.add_argument("--model", action="append")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", action="append", help="auto and float32 if not given")
+    parser.add_argument("--precision", action="append", help="or ENGINE:PRECISION; auto and float32 if not given")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("ct", type=Path, nargs="*")
     parser.add_argument("--model", action="append")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", action="append", help="auto and float32 if not given")
+    parser.add_argument("--precision", action="append", help="or ENGINE:PRECISION; auto and float32 if not given")
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")

@@ -17,7 +17,7 @@ Model = Annotated[str, typer.Option("--model", "-m", help="Name of the model: se
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps ...")]
 Engine = Annotated[
     str,
-    typer.Option("--engine", help="What computes: torch, onnxruntime (CPU), or auto: the faster one here."),
+    typer.Option("--engine", help="What computes: torch, openvino or onnxruntime (on the CPU), or auto."),
 ]
 # typer reads these annotations at run time, and Python 3.10's own union syntax with Annotated tuples trips older ones.
 Series = Annotated[

@@ -1,4 +1,4 @@
-"""The Python that runs the segmentation: Slicer's own, or another one that has PyTorch or ONNX Runtime."""
+"""The Python that runs the segmentation: Slicer's own, or another one that has what computes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from LungNoduleSegLib.client.requirements import OLDEST_PYTHON
 from LungNoduleSegLib.errors import InputError
 
 _REMEDY = (
-    "Choose the program python (python.exe on Windows) of a Python that has PyTorch or ONNX Runtime, or Slicer's own."
+    "Choose the program python (python.exe on Windows) of a Python that has ONNX Runtime, OpenVINO or PyTorch, "
+    "or Slicer's own."
 )
 
 # What Slicer sets for itself and would lead another Python to Slicer's packages and libraries.

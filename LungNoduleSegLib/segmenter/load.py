@@ -36,9 +36,9 @@ def load_segmenter(
     threads
         Threads on the CPU, with PyTorch for the whole process; None leaves the engine's choice.
     engine
-        What computes: "torch" (PyTorch), "onnxruntime" (ONNX Runtime, on the CPU in float32 or int8), or "auto":
-        PyTorch on a GPU and on CPUs with AMX, ONNX Runtime in int8 on CPUs with AVX2, else the faster one for this CPU,
-        as far as they are installed.
+        What computes: "torch" (PyTorch), "openvino" (OpenVINO, on the CPU in float32, bfloat16 or int8), "onnxruntime"
+        (ONNX Runtime, on the CPU in float32 or int8), or "auto": PyTorch on a GPU, OpenVINO on CPUs with AVX2, else the
+        fastest one for this CPU, as far as they are installed.
 
     Raises
     ------

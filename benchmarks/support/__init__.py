@@ -114,6 +114,12 @@ def child(script: str, job: dict[str, Any]) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def computing(precision: str) -> dict[str, str]:
+    """Options of `load_segmenter` from "int8", "auto", or with the engine's name before it, "openvino:int8"."""
+    engine, _, precision = precision.rpartition(":")
+    return {"engine": engine or "auto", "precision": precision}
+
+
 def available_models() -> list[str]:
     """Names of the models whose weights are here."""
     from LungNoduleSegLib.weights import models

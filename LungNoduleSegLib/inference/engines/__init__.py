@@ -1,1 +1,1 @@
-"""What computes a network: PyTorch or ONNX Runtime; device, number format, memory, copies."""
+"""What computes a network: PyTorch, OpenVINO or ONNX Runtime; device, number format, memory, copies."""

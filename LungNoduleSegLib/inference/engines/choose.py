@@ -8,10 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from LungNoduleSegLib.errors import InputError
+from LungNoduleSegLib.errors import InputError, LungNoduleSegError
 from LungNoduleSegLib.inference.engines.batches import BatchEngine
 from LungNoduleSegLib.inference.engines.cores import has_avx2, has_tile_units, may_have_gpu, may_have_half_units
-from LungNoduleSegLib.inference.engines.packages import reason_not_loaded
+from LungNoduleSegLib.inference.engines.packages import last_line, reason_not_loaded
 from LungNoduleSegLib.inference.engines.quantise import Ranges
 from LungNoduleSegLib.inference.normalise import Normalisation
 from LungNoduleSegLib.networks.config import NetworkConfig
@@ -100,6 +100,10 @@ def make_engine(
 
         return OnnxEngine(config, state, normalisation, ranges=ranges, **options)
 
+    on_cpu = device == "cpu" or (device == "auto" and not may_have_gpu())
+    half_on_cpu = engine == "auto" and precision == "bfloat16" and on_cpu and has_avx2()
+    if half_on_cpu and not reason_not_loaded("openvino"):
+        return make("openvino")
     if engine == "torch" or beyond:
         _require("torch", " and ".join(beyond))
         return make("torch")
@@ -109,9 +113,14 @@ def make_engine(
     return _fastest(make, device, precision, bool(ranges))
 
 
-def _fastest(make: Callable[[str], BatchEngine], device: str, precision: str, ranges: bool) -> BatchEngine:
-    """The engine for "auto", on a device and in a precision that all of them have, as far as they are installed."""
-    without_vino = reason_not_loaded("openvino") if has_avx2() else "is for processors with AVX2"
+def _fastest(
+    make: Callable[[str], BatchEngine], device: str, precision: str, ranges: bool, vino_fails: str = ""
+) -> BatchEngine:
+    """The engine for "auto", on a device and in a precision that all of them have, as far as they are installed.
+
+    ``vino_fails`` is why OpenVINO, which is installed, computes nothing here.
+    """
+    without_vino = vino_fails or (reason_not_loaded("openvino") if has_avx2() else "is for processors with AVX2")
     name = "onnxruntime" if without_vino else "openvino"
     if precision == "int8":
         _require(name, "int8")
@@ -142,8 +151,17 @@ def _fastest(make: Callable[[str], BatchEngine], device: str, precision: str, ra
             warnings += found.warnings
         elif importlib.util.find_spec("torch") is not None:
             warnings.append(f"PyTorch {without_torch}; {_TITLES[name]} computes on the CPU.")
-    chosen = make(name)
-    if without_vino and has_avx2():
+    try:
+        chosen = make(name)
+    except LungNoduleSegError:
+        raise
+    except Exception as error:  # a driver, a processor or a version that it does not get along with
+        if name != "openvino":
+            raise
+        chosen = _fastest(make, device, precision, ranges, f"fails ({last_line(error)})")
+        chosen.warn(f"OpenVINO fails on this computer ({last_line(error)}); another engine is used.")
+        return chosen
+    if without_vino and not vino_fails and has_avx2():
         chosen.remark = f"; the package openvino, which {without_vino}, would make it faster"
     for warning in warnings:
         chosen.warn(warning)

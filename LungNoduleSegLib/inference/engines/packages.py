@@ -29,6 +29,12 @@ def imported(package: str) -> ModuleType:
             sys.modules[_REPORTS] = before
 
 
+def last_line(error: BaseException) -> str:
+    """What an error says in the end: OpenVINO's begin with the places in its code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
 def reason_not_loaded(package: str) -> str:
     """Why a package cannot be imported, as the end of a sentence that begins with its name; "" if it can."""
     if importlib.util.find_spec(package) is None:

@@ -17,6 +17,7 @@ from LungNoduleSegLib.inference.engines.batches import BATCH, BatchEngine
 from LungNoduleSegLib.inference.engines.cores import has_avx2, may_have_half_units, usable_cores
 from LungNoduleSegLib.inference.engines.fold import fold_state
 from LungNoduleSegLib.inference.engines.onnx_graph import onnx_model
+from LungNoduleSegLib.inference.engines.packages import last_line
 from LungNoduleSegLib.inference.engines.plausible import plausible_tiles
 from LungNoduleSegLib.inference.engines.quantise import Ranges
 from LungNoduleSegLib.inference.engines.tolerance import BF16_TOLERANCE, INT8_TOLERANCE, SHARE
@@ -96,11 +97,11 @@ class PieceEngine(BatchEngine):
         weights = fold_state(config, state)
         self._run = self._load(onnx_model(config, weights), "float32")
         if ranges and (precision == "int8" or (precision == "auto" and has_avx2())):
-            self._try("int8", self._load(onnx_model(config, weights, ranges), "int8"), INT8_TOLERANCE)
+            self._try("int8", onnx_model(config, weights, ranges), INT8_TOLERANCE)
         elif precision == "bfloat16" or (
             precision == "auto" and "bfloat16" in self.precisions and may_have_half_units()
         ):
-            self._try("bfloat16", self._load(onnx_model(config, weights), "bfloat16"), BF16_TOLERANCE)
+            self._try("bfloat16", onnx_model(config, weights), BF16_TOLERANCE)
 
     @abstractmethod
     def _load(self, model: bytes, precision: str) -> Compute:
@@ -111,12 +112,17 @@ class PieceEngine(BatchEngine):
     def version(self) -> str:
         """Of the package."""
 
-    def _try(self, precision: str, run: Compute, tolerance: float) -> None:
-        """Take this number format if it stays close to float32."""
+    def _try(self, precision: str, model: bytes, tolerance: float) -> None:
+        """Take this number format if it works and stays close to float32."""
         exact, tiles = self._run, plausible_tiles(self.config, self.normalisation)
         expected = self._forward(tiles)
-        self._run = run
-        apart = float(np.quantile(np.abs(self._forward(tiles) - expected), SHARE))
+        try:
+            self._run = self._load(model, precision)
+            apart = float(np.quantile(np.abs(self._forward(tiles) - expected), SHARE))
+        except Exception as error:  # each package has kinds of its own
+            self._run = exact
+            self.warn(f"{precision} does not work on this processor ({last_line(error)}); float32 is used.")
+            return
         if apart <= tolerance:
             self._precision = precision
             return

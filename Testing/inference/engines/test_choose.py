@@ -162,6 +162,33 @@ def test_openvino_comes_first_on_a_cpu_with_avx2(world):
     assert made().name == "torch"
 
 
+def test_an_openvino_that_fails_gives_way_to_the_others(world, monkeypatch):
+    world.absent, world.int8 = {}, True
+
+    def fails(*parts, **options):
+        raise RuntimeError("Exception from src/core.cpp:117:\nSupported list is empty for node: MaxPool\n\n")
+
+    monkeypatch.setattr(openvino_engine, "OpenVinoEngine", fails)
+    chosen = made(ranges=RANGES)
+    assert chosen.name == "onnxruntime" and chosen.remark == ""
+    assert chosen.warnings == [
+        "OpenVINO fails on this computer (Supported list is empty for node: MaxPool); another engine is used."
+    ]
+    world.absent["onnxruntime"] = ABSENT
+    assert made(ranges=RANGES).name == "torch"
+    with pytest.raises(RuntimeError, match="Supported list"):
+        made(engine="openvino")
+
+
+def test_bfloat16_on_a_cpu_is_openvinos_too(world):
+    world.absent, world.int8 = {}, True
+    assert made(precision="bfloat16").name == made(precision="bfloat16", device="cpu").name == "openvino"
+    assert world.made[-1][1]["precision"] == "bfloat16"
+    assert made(precision="bfloat16", engine="torch").name == made(precision="float16").name == "torch"
+    world.gpu = True
+    assert made(precision="bfloat16").name == "torch" and made(precision="bfloat16", device="cpu").name == "openvino"
+
+
 def test_openvino_is_for_processors_with_avx2(world):
     world.absent = {}
     chosen = made()

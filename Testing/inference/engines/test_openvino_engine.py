@@ -46,6 +46,21 @@ def test_a_format_that_moves_too_much_is_left(parts, tiles, monkeypatch):
     assert engine.precision == "float32" and "bfloat16 moves probabilities by 0.0" in engine.warnings[0]
 
 
+def test_a_format_that_does_not_work_is_left(parts, tiles, monkeypatch):
+    usual = OpenVinoEngine._load
+
+    def load(self, model, precision):
+        if precision == "bfloat16":
+            raise RuntimeError("src/core.cpp:117:\nno kernel for MaxPool\n")
+        return usual(self, model, precision)
+
+    monkeypatch.setattr(OpenVinoEngine, "_load", load)
+    engine = OpenVinoEngine(*parts, threads=1, precision="bfloat16")
+    assert engine.precision == "float32"
+    assert engine.warnings == ("bfloat16 does not work on this processor (no kernel for MaxPool); float32 is used.",)
+    assert np.array_equal(engine.predict(tiles), OpenVinoEngine(*parts, threads=1, precision="float32").predict(tiles))
+
+
 def test_a_result_is_not_overwritten_by_the_next_one(parts, tiles):
     engine = OpenVinoEngine(*parts, threads=1, precision="float32")
     first = engine.predict(tiles[:1])
