@@ -73,8 +73,8 @@ class Ahead(Generic[Part, Result]):
             try:
                 return part, future.result(POLL_S)
             except NotYet:
-                if future.done():
-                    raise  # it is the work's own
+                if future.done():  # just now, or the error is the work's own
+                    return part, future.result()
                 self._monitor.step(0.0)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
 
 import pytest
 
@@ -72,6 +74,23 @@ def test_a_timeout_of_the_work_itself_is_an_error_like_any_other():
 
     with pytest.raises(TimeoutError, match="the work's own"):
         list(in_order(work, range(3), Monitor()))
+
+
+def test_a_result_that_comes_just_as_the_wait_ends_is_not_lost(monkeypatch):
+    """The wait for it is over, and it is there when that is looked at."""
+    usual = Future.result
+    waits = []
+
+    def result(self, timeout=None):
+        if timeout is None:
+            return usual(self)
+        while not self.done():
+            time.sleep(0.001)
+        waits.append(timeout)
+        raise NotYet
+
+    monkeypatch.setattr(Future, "result", result)
+    assert list(in_order(lambda n, _: n, range(3), Monitor())) == [(n, n) for n in range(3)] and len(waits) == 3
 
 
 def test_cancelling_ends_a_part_that_is_under_way():
