@@ -80,7 +80,7 @@ def probe(
         "advice": "",
     }
     for n, name in enumerate(name for name in needed if name not in absent):
-        step(0.05 + 0.1 * n, f"Loading {name}")
+        step(0.05 + 0.4 * n / len(needed), f"Loading {name}")
         try:
             imported(name)
         except Exception as error:  # whatever a damaged package raises, it is a finding

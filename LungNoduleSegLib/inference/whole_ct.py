@@ -37,7 +37,8 @@ class Search:
     best_probability, best_ras
         Highest probability of a voxel in the lungs and its place (x, y, z) in mm; None where nothing was searched.
     counts
-        Number of tiles and components at each stage.
+        Number of tiles and components at each stage; tiles that were looked at ahead of their turn for what was then
+        found to be known count too.
     seconds
         Wall time of each stage.
     spread
@@ -85,7 +86,8 @@ def search(
         Looks at each candidate once more; its opinion weighs as much as the scorer's. Without a scorer it is kept among
         the features alone.
     progress, cancel
-        ``progress(fraction, message)``; ``cancel()`` true raises :class:`Cancelled` before the next batch.
+        ``progress(fraction, message)``; ``cancel()`` true raises :class:`Cancelled`. Both are called by the thread that
+        called this alone, ``cancel`` up to 50 times a second; batches that are under way end first.
     uncertainty
         Keeps how far the views disagree. Costs no prediction, and the memory of the boxes alone.
 

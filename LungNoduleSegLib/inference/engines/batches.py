@@ -28,7 +28,7 @@ _PHRASES = (
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch, ONNX Runtime or Python means that memory ran out."""
+    """Whether an error of torch, ONNX Runtime, OpenVINO or Python means that memory ran out."""
     kind = type(error)
     if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError":
         return True

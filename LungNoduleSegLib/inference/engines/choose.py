@@ -103,7 +103,7 @@ def make_engine(
     on_cpu = device == "cpu" or (device == "auto" and not may_have_gpu())
     half_on_cpu = engine == "auto" and precision == "bfloat16" and on_cpu and has_avx2()
     if half_on_cpu and not reason_not_loaded("openvino"):
-        return make("openvino")
+        return _openvino_or(make, lambda: make("torch"))
     if engine == "torch" or beyond:
         _require("torch", " and ".join(beyond))
         return make("torch")
@@ -118,13 +118,13 @@ def _fastest(
 ) -> BatchEngine:
     """The engine for "auto", on a device and in a precision that all of them have, as far as they are installed.
 
-    ``vino_fails`` is why OpenVINO, which is installed, computes nothing here.
+    ``vino_fails``: OpenVINO is installed, but computes nothing here.
     """
     without_vino = vino_fails or (reason_not_loaded("openvino") if has_avx2() else "is for processors with AVX2")
     name = "onnxruntime" if without_vino else "openvino"
     if precision == "int8":
         _require(name, "int8")
-        return make(name)
+        return make(name) if without_vino else _openvino_or(make, lambda: make("onnxruntime"))
     without = reason_not_loaded(name)
     warnings: list[str] = []
     # int8 takes half to two thirds of float32's time a tile, with VNNI and without; less than PyTorch's bfloat16
@@ -136,6 +136,8 @@ def _fastest(
     if without or faster:
         without_torch = reason_not_loaded("torch")
         if without and without_torch:
+            if not vino_fails and not reason_not_loaded("openvino"):
+                return make("openvino")  # on this processor not tried, but all that there is
             raise InputError(
                 f"PyTorch {without_torch}, and ONNX Runtime {without}",
                 remedy="Install one of them; for a CPU, pip install onnxruntime.",
@@ -151,21 +153,27 @@ def _fastest(
             warnings += found.warnings
         elif importlib.util.find_spec("torch") is not None:
             warnings.append(f"PyTorch {without_torch}; {_TITLES[name]} computes on the CPU.")
-    try:
+    if name == "openvino":
+        chosen = _openvino_or(make, lambda: _fastest(make, device, precision, ranges, "fails"))
+    else:
         chosen = make(name)
-    except LungNoduleSegError:
-        raise
-    except Exception as error:  # a driver, a processor or a version that it does not get along with
-        if name != "openvino":
-            raise
-        chosen = _fastest(make, device, precision, ranges, f"fails ({last_line(error)})")
-        chosen.warn(f"OpenVINO fails on this computer ({last_line(error)}); another engine is used.")
-        return chosen
     if without_vino and not vino_fails and has_avx2():
         chosen.remark = f"; the package openvino, which {without_vino}, would make it faster"
     for warning in warnings:
         chosen.warn(warning)
     return chosen
+
+
+def _openvino_or(make: Callable[[str], BatchEngine], instead: Callable[[], BatchEngine]) -> BatchEngine:
+    """OpenVINO, or what there is instead if a processor, driver or version does not get along with it."""
+    try:
+        return make("openvino")
+    except LungNoduleSegError:
+        raise
+    except Exception as error:
+        found = instead()
+        found.warn(f"OpenVINO fails on this computer ({last_line(error)}); another engine is used.")
+        return found
 
 
 def _require(package: str, use: str = "") -> None:

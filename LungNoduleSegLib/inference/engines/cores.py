@@ -53,6 +53,11 @@ def may_have_half_units() -> bool:
     return flags is None or bool(flags & {"avx512_bf16", "amx_bf16"})
 
 
+def has_half_units() -> bool:
+    """Whether the CPU has instructions for bfloat16; False where the system does not tell."""
+    return bool((_linux_flags() or set()) & {"avx512_bf16", "amx_bf16"})
+
+
 def has_avx2() -> bool:
     """Whether the CPU has instructions for whole numbers in 256 bits (AVX2); False where the system does not tell."""
     flags = _linux_flags()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from LungNoduleSegLib.inference.engines.cores import may_have_half_units
+from LungNoduleSegLib.inference.engines.cores import has_half_units
 from LungNoduleSegLib.inference.engines.onnx_graph import INPUT, PROBABILITY
 from LungNoduleSegLib.inference.engines.packages import imported
 from LungNoduleSegLib.inference.engines.pieces import PIECE, Compute, PieceEngine
@@ -35,7 +36,7 @@ class OpenVinoEngine(PieceEngine):
 
     def _load(self, model: bytes, precision: str) -> Compute:
         # What int8 leaves, a transformer above all, is half as slow in bfloat16; without one there is nothing to gain.
-        half = precision == "int8" and self.config.vit is not None and may_have_half_units()
+        half = precision == "int8" and self.config.vit is not None and has_half_units()
         return _Compiled(model, self.config, self.threads, "bf16" if half else _HINTS.get(precision, "f32"))
 
     @property
@@ -78,7 +79,7 @@ class _Compiled:
 
     def _compiled(self, count: int) -> SimpleQueue[Any]:
         """Requests for pieces of so many whole tiles, one a thread; with 0 for any shape."""
-        core = imported("openvino").Core()
+        core = _core()
         model = core.read_model(self._model)
         if count:
             model.reshape({INPUT: [count, self._slices, self._px, self._px]})
@@ -93,11 +94,23 @@ class _Compiled:
         requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self._threads):
             requests.put(compiled.create_infer_request())
-        # The very first call of all must be over before another thread makes one: two first ones at once can wait for
-        # each other without end (seen with OpenVINO 2026.4).
+        used = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
+        if self._hint == "bf16" and "bf" not in used:  # it says so nowhere else
+            raise RuntimeError("OpenVINO has no bfloat16 here")
+        # What is made on the first call is there before another thread makes one.
         request = compiled.create_infer_request()
         _computed(request, np.zeros((count or 1, self._slices, self._px, self._px), np.float32))
         return requests
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's core, one for the process and never given back.
+
+    With the last core goes the stack that OpenVINO gave the thread for signals, though the system still uses it: the
+    next Ctrl-C ended the process (seen with 2026.4).
+    """
+    return imported("openvino").Core()
 
 
 def _computed(request: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from LungNoduleSegLib.errors import InputError
 from LungNoduleSegLib.inference.despike import normalise_without_spikes
-from LungNoduleSegLib.inference.engines.batches import BATCH, BatchEngine
-from LungNoduleSegLib.inference.engines.cores import has_avx2, may_have_half_units, usable_cores
+from LungNoduleSegLib.inference.engines.batches import BATCH, BatchEngine, out_of_memory
+from LungNoduleSegLib.inference.engines.cores import has_avx2, has_half_units, usable_cores
 from LungNoduleSegLib.inference.engines.fold import fold_state
 from LungNoduleSegLib.inference.engines.onnx_graph import onnx_model
 from LungNoduleSegLib.inference.engines.packages import last_line
@@ -93,14 +94,13 @@ class PieceEngine(BatchEngine):
         self.threads = max(1, int(threads or usable_cores()))
         self.batch_size = int(batch_size or max(BATCH["cpu"], PIECE * self.threads))
         self._pool = ThreadPoolExecutor(self.threads)
+        self._turns = threading.BoundedSemaphore(self.threads)
         self._precision = "float32"
         weights = fold_state(config, state)
         self._run = self._load(onnx_model(config, weights), "float32")
         if ranges and (precision == "int8" or (precision == "auto" and has_avx2())):
             self._try("int8", onnx_model(config, weights, ranges), INT8_TOLERANCE)
-        elif precision == "bfloat16" or (
-            precision == "auto" and "bfloat16" in self.precisions and may_have_half_units()
-        ):
+        elif precision == "bfloat16" or (precision == "auto" and "bfloat16" in self.precisions and has_half_units()):
             self._try("bfloat16", onnx_model(config, weights), BF16_TOLERANCE)
 
     @abstractmethod
@@ -121,6 +121,8 @@ class PieceEngine(BatchEngine):
             apart = float(np.quantile(np.abs(self._forward(tiles) - expected), SHARE))
         except Exception as error:  # each package has kinds of its own
             self._run = exact
+            if out_of_memory(error):
+                raise
             self.warn(f"{precision} does not work on this processor ({last_line(error)}); float32 is used.")
             return
         if apart <= tolerance:
@@ -167,4 +169,9 @@ class PieceEngine(BatchEngine):
         size = max(1, min(PIECE, len(tiles) // self.threads))
         pieces = [tiles[n : n + size] for n in range(0, len(tiles), size)]
         alone = self.threads == 1 or len(pieces) == 1
-        return np.concatenate(list((map if alone else self._pool.map)(compute, pieces)))
+
+        def in_turn(piece: NDArray) -> NDArray[np.float32]:
+            with self._turns:  # several callers are no more threads than one
+                return compute(piece)
+
+        return np.concatenate(list((map if alone else self._pool.map)(in_turn, pieces)))

@@ -54,6 +54,7 @@ def test_what_was_there_before_is_there_again(monkeypatch):
     seen = []
     look = lambda name: seen.append(sys.modules.get(packages._REPORTS))  # noqa: E731
     monkeypatch.setattr(packages.importlib, "import_module", look)
+    monkeypatch.setattr(packages, "_first_call", lambda module: None)
     for before in (sys, None):
         monkeypatch.delitem(sys.modules, "openvino", raising=False)
         monkeypatch.setitem(sys.modules, packages._REPORTS, before)

@@ -46,7 +46,7 @@ def ranges(parts):
 
 def test_int8_where_the_cpu_has_units_for_it(parts, kind, ranges, monkeypatch):
     monkeypatch.setattr(pieces, "has_avx2", lambda: True)
-    monkeypatch.setattr(pieces, "may_have_half_units", lambda: False)
+    monkeypatch.setattr(pieces, "has_half_units", lambda: False)
     engine, exact = kind(*parts, threads=1, ranges=ranges), kind(*parts, threads=1, precision="float32")
     assert (engine.precision, engine.warnings, exact.precision) == ("int8", (), "float32")
     assert "int8, 1 threads" in engine.description
