@@ -176,8 +176,18 @@ def test_an_openvino_that_fails_gives_way_to_the_others(world, monkeypatch):
     ]
     world.absent["onnxruntime"] = ABSENT
     assert made(ranges=RANGES).name == "torch"
+    assert made(precision="bfloat16", device="cpu").name == "torch"
     with pytest.raises(RuntimeError, match="Supported list"):
         made(engine="openvino")
+    world.absent = {}
+    assert made(precision="int8", ranges=RANGES).name == "onnxruntime"
+
+
+def test_openvino_is_the_last_resort_of_other_processors(world):
+    world.absent = {"torch": ABSENT, "onnxruntime": ABSENT}
+    assert made().name == "openvino"
+    with pytest.raises(InputError, match=r"int8 needs ONNX Runtime, which is not installed"):
+        made(precision="int8", ranges=RANGES)
 
 
 def test_bfloat16_on_a_cpu_is_openvinos_too(world):

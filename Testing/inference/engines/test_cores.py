@@ -57,8 +57,10 @@ def test_bfloat16_is_ruled_out_only_where_the_system_says_so(tmp_path, monkeypat
     path = tmp_path / "cpuinfo"
     monkeypatch.setattr(cores, "_CPUINFO", path)
     assert cores.may_have_half_units()  # no such file
+    assert not cores.has_half_units()
     path.write_text(text)
     assert cores.may_have_half_units() is expected
+    assert cores.has_half_units() is (expected and "flags" in text)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,26 @@ def test_threads_may_share_it(parts, kind):
     assert len(found) == 4 and all(np.array_equal(one, expected) for one in found.values())
 
 
+def test_several_callers_are_no_more_threads_than_one(parts, kind, monkeypatch):
+    engine = kind(*parts, threads=1, precision="float32")
+    usual, running, most = engine._run, [], []
+
+    def run(x):
+        running.append(1)
+        most.append(len(running))
+        found = usual(x)
+        running.pop()
+        return found
+
+    monkeypatch.setattr(engine, "_run", run)
+    callers = [threading.Thread(target=engine.predict, args=(np.zeros((8, 1, 64, 64)),)) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert max(most) == 1 and len(most) == 12
+
+
 @pytest.mark.parametrize(("threads", "tiles", "sizes"), [(1, 5, [2, 2, 1]), (3, 7, [2, 2, 2, 1]), (4, 3, [1, 1, 1])])
 def test_threads_take_pieces_of_their_own(parts, kind, monkeypatch, threads, tiles, sizes):
     engine, alone = kind(*parts, threads=threads), kind(*parts, threads=1, batch_size=1)
