@@ -40,7 +40,7 @@ _REST = """
 import pytest
 from LungNoduleSegLib import load_segmenter
 from LungNoduleSegLib.errors import InputError
-for options in ({"engine": "torch"}, {"device": "cuda"}, {"precision": "bfloat16"}):
+for options in ({"engine": "torch"}, {"device": "cuda"}, {"precision": "float16"}):
     with pytest.raises(InputError, match="PyTorch"):
         load_segmenter("tiny", **options)
 assert "torch" not in sys.modules
