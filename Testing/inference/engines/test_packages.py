@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,23 @@ def test_what_was_there_before_is_there_again(monkeypatch):
     monkeypatch.delitem(sys.modules, packages._REPORTS)
     imported("openvino")
     assert packages._REPORTS not in sys.modules and seen == [None] * 3
+
+
+def test_openvino_is_looked_into_once_before_anyone_gets_it(monkeypatch):
+    """Two threads that do so first at the same time can wait for each other without end."""
+    monkeypatch.setattr(packages, "_begun", set())
+    monkeypatch.setattr(packages, "_without_reports", lambda package: package)
+    looks, got = [], []
+
+    def look(module):
+        assert not got
+        time.sleep(0.05)
+        looks.append(module)
+
+    monkeypatch.setattr(packages, "_first_call", look)
+    threads = [threading.Thread(target=lambda: got.append(imported("openvino"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert looks == ["openvino"] and got == ["openvino"] * 4
