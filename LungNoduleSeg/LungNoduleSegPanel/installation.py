@@ -38,8 +38,8 @@ def missingPackages(interpreter=None, device="auto"):
 
     interpreter - LungNoduleSegLib.client.interpreter.Interpreter, None for Slicer's own. Of another Python nothing is
         known without starting it, which "Check installation" does: the list is empty then.
-    device - what a run is given. Where nothing that computes is there, the smallest is named; a graphics
-        card needs PyTorch.
+    device - what a run is given. Where nothing that computes is there, the smallest is named; a graphics card needs
+        PyTorch.
     """
     from LungNoduleSegLib.client.requirements import ENGINES, REQUIREMENTS, missing_engine
 

@@ -69,12 +69,12 @@ def outline(
         sure = (c for c in candidates if c.probability >= SURE)
         return any(share_inside(component.voxels, c) > 0.5 for c in sure)
 
-    def look(item: _Waiting, inner: Monitor) -> tuple[Grown | None, Grown | None, Candidate | None]:
+    def look(item: _Waiting, inner: Monitor) -> tuple[Grown | None, Candidate | None]:
         engine, component, _ = item
         grown, worth = resegment(engine, ct, component, settings, scorer, inner)
         if grown is None or not worth:
-            return grown, None, None
-        return grown, grown, as_candidate(ct, settled(ct, grown), component, scorer)
+            return grown, None
+        return grown, as_candidate(ct, settled(ct, grown), component, scorer)
 
     with Ahead(look, monitor) as ahead:
         while waiting or len(ahead):
@@ -87,16 +87,17 @@ def outline(
                     ahead.begin(item)
             if not len(ahead):
                 continue
-            (engine, component, whole), (grown, worthy, candidate) = ahead.next()
+            (engine, component, whole), (grown, candidate) = ahead.next()
             done += 1
-            if known(component):  # of one that was not there yet when this was begun
+            if grown is None or known(component):  # of one that was not there yet when this was begun
                 continue
-            rest = _rest(component, grown, settings, ct) if whole and grown is not None else None
+            rest = _rest(component, grown, settings, ct) if whole else None
             if rest is not None:
                 waiting.append((engine, rest, False))
-            if worthy is not None:
-                note(worthy)
-            if candidate is not None and candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung):
+            if candidate is None:
+                continue
+            note(grown)
+            if candidate.diameter_mm >= settings.min_mm and _centre_inside(candidate, lung):
                 candidates.append(candidate)
     return without_doubles(candidates)
 

@@ -71,7 +71,7 @@ def _touching(plane: NDArray[np.bool_], last: NDArray[np.bool_]) -> NDArray[np.b
 
 
 def _with_neighbours(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A dilation by the eight neighbours; a tenth of the time that scipy's takes."""
+    """A dilation by the eight neighbours, in a quarter of the time that scipy's takes or less."""
     out = plane.copy()
     out[1:] |= plane[:-1]
     out[:-1] |= plane[1:]

@@ -72,7 +72,7 @@ def test_what_was_found_before_its_turn_came_is_left_though_it_was_begun(run):
 
 
 def test_what_is_not_sure_hides_nothing(run):
-    weak, same = part("a", (2, 2, 2), probability=outline.SURE - 0.1), part("b", (2, 2, 8))
+    weak, same = part("a", (2, 2, 2), probability=outline.SURE - 0.1), part("b", (3, 2, 2))
     assert run(weak, same)[0] == ["a", "b"]
 
 

@@ -100,16 +100,18 @@ def make_engine(
 
         return OnnxEngine(config, state, normalisation, ranges=ranges, **options)
 
+    def required(name: str, use: str) -> BatchEngine:
+        _require(name, use)
+        return make(name)
+
     on_cpu = device == "cpu" or (device == "auto" and not may_have_gpu())
     half_on_cpu = engine == "auto" and precision == "bfloat16" and on_cpu and has_avx2()
     if half_on_cpu and not reason_not_loaded("openvino"):
-        return _openvino_or(make, lambda: make("torch"))
+        return _openvino_or(make, lambda: required("torch", "bfloat16"))
     if engine == "torch" or beyond:
-        _require("torch", " and ".join(beyond))
-        return make("torch")
+        return required("torch", " and ".join(beyond))
     if engine in _FORMATS:
-        _require(engine, "int8" if precision == "int8" else "")
-        return make(engine)
+        return required(engine, "int8" if precision == "int8" else "")
     return _fastest(make, device, precision, bool(ranges))
 
 
@@ -122,9 +124,13 @@ def _fastest(
     """
     without_vino = vino_fails or (reason_not_loaded("openvino") if has_avx2() else "is for processors with AVX2")
     name = "onnxruntime" if without_vino else "openvino"
+
+    def other() -> BatchEngine:
+        return _fastest(make, device, precision, ranges, "fails")
+
     if precision == "int8":
         _require(name, "int8")
-        return make(name) if without_vino else _openvino_or(make, lambda: make("onnxruntime"))
+        return make(name) if without_vino else _openvino_or(make, other)
     without = reason_not_loaded(name)
     warnings: list[str] = []
     # int8 takes half to two thirds of float32's time a tile, with VNNI and without; less than PyTorch's bfloat16
@@ -153,10 +159,7 @@ def _fastest(
             warnings += found.warnings
         elif importlib.util.find_spec("torch") is not None:
             warnings.append(f"PyTorch {without_torch}; {_TITLES[name]} computes on the CPU.")
-    if name == "openvino":
-        chosen = _openvino_or(make, lambda: _fastest(make, device, precision, ranges, "fails"))
-    else:
-        chosen = make(name)
+    chosen = make(name) if without_vino else _openvino_or(make, other)
     if without_vino and not vino_fails and has_avx2():
         chosen.remark = f"; the package openvino, which {without_vino}, would make it faster"
     for warning in warnings:
@@ -176,7 +179,7 @@ def _openvino_or(make: Callable[[str], BatchEngine], instead: Callable[[], Batch
         return found
 
 
-def _require(package: str, use: str = "") -> None:
+def _require(package: str, use: str) -> None:
     reason = reason_not_loaded(package)
     if reason:
         needed = f"{use} needs {_TITLES[package]}, which" if use else _TITLES[package]

@@ -97,15 +97,16 @@ class PieceEngine(BatchEngine):
         self._turns = threading.BoundedSemaphore(self.threads)
         self._precision = "float32"
         weights = fold_state(config, state)
-        self._run = self._load(onnx_model(config, weights), "float32")
+        exact = onnx_model(config, weights)
+        self._run = self._load(exact, "float32")
         if ranges and (precision == "int8" or (precision == "auto" and has_avx2())):
             self._try("int8", onnx_model(config, weights, ranges), INT8_TOLERANCE)
         elif precision == "bfloat16" or (precision == "auto" and "bfloat16" in self.precisions and has_half_units()):
-            self._try("bfloat16", onnx_model(config, weights), BF16_TOLERANCE)
+            self._try("bfloat16", exact, BF16_TOLERANCE)
 
     @abstractmethod
     def _load(self, model: bytes, precision: str) -> Compute:
-        """What computes an ONNX model; convolutions of one in int8 are in int8 already, the rest is in float32."""
+        """What computes an ONNX model in a precision; one for int8 has its convolutions in int8 already."""
 
     @property
     @abstractmethod
